@@ -1,0 +1,87 @@
+"""Where compiled kernels are kept: a folder of ours alone, named by everything that can change the machine code.
+
+`$SHM_EXCHANGE_CACHE`, else `$XDG_CACHE_HOME/shm_exchange`, else `~/.cache/shm_exchange`; below it one folder for each hash of (package
+sources, numba, numpy, Python, processor, mode). The folder is 0700 and must belong to us, because what lies in it is executed. Where it
+cannot be made (an unwritable HOME), kernels go to a private temporary folder, with a warning: they are then compiled once per boot, not once.
+numba does not notice a change in an imported file, hence the hash of all sources.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+import sys
+import tempfile
+import warnings
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+
+_PACKAGE = Path(__file__).parent
+_COMPILED_ROOMS = ("domain", "layout", "ring", "snapshot", "engine", "runtime", "matcher", "client", "participants")
+
+
+@cache
+def cache_folder() -> str:
+    """The kernel cache of this very build, made and checked; children inherit it through `SHM_EXCHANGE_CACHE`."""
+    wanted = _root() / _fingerprint()
+    if _make_private(wanted):
+        return str(wanted)
+    fallback = Path(tempfile.gettempdir()) / f"shm_exchange-cache-{os.getuid()}"
+    folder = fallback / _fingerprint()
+    if not _make_private(fallback) or not _make_private(folder):
+        folder = Path(tempfile.mkdtemp(prefix="shm_exchange-cache-"))
+        os.environ["SHM_EXCHANGE_CACHE"] = str(folder)
+        folder = folder / _fingerprint()
+        folder.mkdir(mode=0o700)
+    if "SHM_EXCHANGE_CHILD" not in os.environ:
+        warnings.warn(
+            f"cannot keep compiled kernels in {wanted}: not writable, or not ours; using {folder}. Set SHM_EXCHANGE_CACHE to a folder of yours.",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+    return str(folder)
+
+
+def _root() -> Path:
+    if chosen := os.environ.get("SHM_EXCHANGE_CACHE"):
+        return Path(chosen)
+    if xdg := os.environ.get("XDG_CACHE_HOME"):
+        return Path(xdg) / "shm_exchange"
+    return Path(os.path.expanduser("~")) / ".cache" / "shm_exchange"
+
+
+def _make_private(folder: Path) -> bool:
+    """Make `folder` 0700; False where it cannot be written or belongs to somebody else."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        status = folder.lstat()
+    except OSError:
+        return False
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid() or status.st_mode & 0o022:
+        return False
+    return os.access(folder, os.R_OK | os.W_OK | os.X_OK)
+
+
+@cache
+def _fingerprint() -> str:
+    digest = hashlib.sha256()
+    sources = [_PACKAGE / "_jit.py", _PACKAGE / "_intrinsics.py"]
+    for room in _COMPILED_ROOMS:
+        sources += sorted((_PACKAGE / room).glob("*.py"))
+    for source in sources:
+        digest.update(source.name.encode() + b"\0" + source.read_bytes() + b"\0")
+    digest.update(f"{version('numba')} {version('llvmlite')} {version('numpy')} {sys.version} {_processor()}".encode())
+    digest.update(os.environ.get("NUMBA_BOUNDSCHECK", "0").encode())
+    return digest.hexdigest()[:16]
+
+
+def _processor() -> str:
+    """Model and feature flags: machine code of one processor must not run on another that shares the home folder."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return os.uname().machine
+    wanted = ("model name", "flags", "Features", "CPU part")
+    return "\n".join(dict.fromkeys(line for line in lines if line.startswith(wanted)))

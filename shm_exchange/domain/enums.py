@@ -1,0 +1,124 @@
+"""The numbers on the wire, each with its word. Numbers are explicit and append-only; 0 is never valid, so zeroed memory is never a command."""
+
+from __future__ import annotations
+
+from enum import IntEnum, IntFlag
+
+
+class Side(IntEnum):
+    """FIX Side (54)."""
+
+    BUY = 1
+    SELL = 2
+
+
+class CommandKind(IntEnum):
+    """What a gateway asks for. LOGON and LOGOFF make accounts and sessions part of the log."""
+
+    ENTER = 1
+    CANCEL = 2
+    REDUCE = 3
+    REPLACE = 4
+    MASS_CANCEL = 5
+    LOGON = 6
+    LOGOFF = 7
+
+
+class OrderType(IntEnum):
+    """FIX OrdType (40)."""
+
+    LIMIT = 1
+    MARKET = 2
+
+
+class TimeInForce(IntEnum):
+    """FIX TimeInForce (59)."""
+
+    GTC = 1
+    IOC = 2
+    FOK = 3
+
+
+class SelfTradePrevention(IntEnum):
+    """What happens where an incoming order meets a resting one of its own account. The incoming order's mode decides (Binance STP, CME SMP)."""
+
+    NONE = 1
+    CANCEL_INCOMING = 2
+    CANCEL_RESTING = 3
+    CANCEL_BOTH = 4
+    DECREMENT = 5
+
+
+class Flag(IntFlag):
+    """Modifiers of a command; which command may carry which stands in `engine.validate`."""
+
+    POST_ONLY = 1
+    """ENTER, REPLACE: never trade as incoming; reject instead."""
+    SLIDE = 2
+    """With POST_ONLY: move one tick off the market instead of rejecting."""
+    PROTECTED = 4
+    """ENTER MARKET: `price_ticks` is the worst acceptable price."""
+    REINSERT = 8
+    """REPLACE: `quantity` is the new open quantity and the place is always lost (without it, `quantity` is the TOTAL and counts what is filled)."""
+    ACCOUNT = 16
+    """MASS_CANCEL: all sessions of my account, not only this session."""
+
+
+class EventKind(IntEnum):
+    """What happened, in reports (to one session) and in events (to everybody)."""
+
+    ACCEPTED = 1
+    EXECUTED = 2
+    CANCELED = 3
+    REDUCED = 4
+    REPLACED = 5
+    REJECTED = 6
+    MASS_CANCELED = 7
+    LOGGED_ON = 8
+    LOGGED_OFF = 9
+
+
+class Role(IntEnum):
+    """Whose part of a match a report tells: the order that rested, or the one that came in."""
+
+    RESTING = 1
+    INCOMING = 2
+
+
+class RejectReason(IntEnum):
+    """Why a command was refused, in order of precedence: the first that applies is the one reported. Gaps leave room for later rules."""
+
+    NOT_LOGGED_ON = 10
+    UNKNOWN_INSTRUMENT = 20
+    MALFORMED = 40
+    PRICE_OUTSIDE_BAND = 60
+    NOTIONAL_TOO_LARGE = 70
+    DUPLICATE_CLIENT_ORDER_ID = 80
+    UNKNOWN_ORDER = 90
+    NOT_YOUR_ORDER = 100
+    ACCOUNT_IN_USE = 105
+    POST_ONLY_WOULD_TRADE = 110
+    FILL_OR_KILL_CANNOT_FILL = 120
+    SESSION_ORDERS_FULL = 130
+    BOOK_FULL = 140
+    SESSION_PAGES_FULL = 150
+    LADDER_FULL = 160
+    ACCOUNTS_FULL = 170
+
+
+class CancelReason(IntEnum):
+    """Why quantity was canceled or reduced."""
+
+    USER = 1
+    IOC_REST = 2
+    MARKET_REST = 3
+    SELF_TRADE = 4
+    MASS = 5
+    REPLACE_BELOW_FILLED = 6
+
+
+class Place(IntEnum):
+    """REPLACED: whether the order kept its place in the queue (the `reason` of the report and event)."""
+
+    KEPT = 1
+    LOST = 2
