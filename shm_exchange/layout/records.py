@@ -21,7 +21,7 @@ _KINDS = [
     ("order_type", "u1"),  # OrderType
     ("time_in_force", "u1"),  # TimeInForce
     ("self_trade", "u1"),  # SelfTradePrevention
-    ("flags", "u1"),  # Flag
+    ("modifiers", "u1"),  # Flag bits
     ("instrument", "u2"),  # index; MASS_CANCEL: ALL_INSTRUMENTS = every one
 ]
 _BODY = [
