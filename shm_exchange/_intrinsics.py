@@ -73,6 +73,10 @@ if TYPE_CHECKING or INTERPRETED:
         x = ((x ^ (x >> 27)) * 0x94D049BB133111EB) & 0xFFFFFFFFFFFFFFFF
         return (x ^ (x >> 31)) & 0x7FFFFFFFFFFFFFFF
 
+    def hash31(key: int, multiplier: int) -> int:
+        """31 well-mixed bits of `key`: the top of its product with an odd secret multiplier."""
+        return ((int(key) * int(multiplier)) & 0xFFFFFFFFFFFFFFFF) >> 33
+
     def record_at(address: int, dtype: Any) -> Any:
         """The record of `dtype` that lies at `address`."""
         memory = (ctypes.c_char * dtype.itemsize).from_address(int(address))
@@ -195,15 +199,13 @@ if not TYPE_CHECKING and not INTERPRETED:
 
     @intrinsic
     def prefetch(typingctx, array, index):
-        if not isinstance(array, types.Array) or array.ndim != 1:
+        if not isinstance(array, types.Array) or array.ndim != 1 or array.layout != "C":
             return None
 
         def generate(context, builder, signature, arguments):
             view = context.make_array(array)(context, builder, arguments[0])
             word = context.cast(builder, arguments[1], signature.args[1], types.intp)
-            stride = builder.extract_value(view.strides, 0)
-            base = builder.bitcast(view.data, ir.PointerType(ir.IntType(8)))
-            place = builder.gep(base, [builder.mul(word, stride)])
+            place = builder.bitcast(builder.gep(view.data, [word]), ir.PointerType(ir.IntType(8)))
             i32 = ir.IntType(32)
             kind = ir.FunctionType(ir.VoidType(), [ir.PointerType(ir.IntType(8)), i32, i32, i32])
             function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
@@ -234,6 +236,10 @@ if not TYPE_CHECKING and not INTERPRETED:
         x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
         x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
         return np.int64((x ^ (x >> np.uint64(31))) & np.uint64(0x7FFFFFFFFFFFFFFF))
+
+    @inlined
+    def hash31(key, multiplier):
+        return np.int64((np.uint64(key) * np.uint64(multiplier)) >> np.uint64(33))
 
     _clock_gettime = types.ExternalFunction("clock_gettime", types.int32(types.int32, types.int64))
     _sched_yield = types.ExternalFunction("sched_yield", types.int32())

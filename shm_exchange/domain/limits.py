@@ -12,8 +12,8 @@ OPEN_ORDERS_MAX = 1 << 22
 NOTIONAL_MAX = (1 << 62) - 1
 """|price ticks| x lots of one order; tested by division, because the product itself could overflow."""
 
-INSTRUMENTS_MAX = 4096
-"""Ladders (two an instrument) take 13 bits of a ladder node's key."""
+INSTRUMENTS_MAX = 2048
+"""Ladders (two an instrument) take 12 bits of a ladder node's key, which then fits 63 bits."""
 
 SESSIONS_MAX = 1023
 """A session's number is its lane's: the bits of `order_id` above 40, below 2^53 in all (safe in JSON)."""

@@ -14,7 +14,7 @@ def lines(*fields: tuple[str, str]) -> np.dtype[np.void]:
     """A record of whole cache lines, the rest reserved."""
     size = np.dtype(list(fields)).itemsize
     rest = -size % CACHE_LINE
-    return np.dtype([*fields, *([("_reserved", f"V{rest}")] if rest else [])])
+    return np.dtype([*fields, *([("_reserved", "u1", (rest,))] if rest else [])])
 
 
 _NAME = f"S{NAME_BYTES}"
