@@ -1,0 +1,140 @@
+"""What every test gets: options, skips with a reason, a clean environment, and a watch on /dev/shm."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import time
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SHARED_MEMORY = Path("/dev/shm")
+RUN_VARIABLE = "SHM_EXCHANGE_TEST_RUN"
+"""Inherited by every process a test starts, also by those that outlive their parents: so we know our files from those of another run."""
+
+_SLOW_IS_FINE = [HealthCheck.too_slow, HealthCheck.data_too_large]  # the first example may compile kernels
+settings.register_profile("short", deadline=None, print_blob=True, max_examples=100, suppress_health_check=_SLOW_IS_FINE)
+settings.register_profile("long", settings.get_profile("short"), max_examples=5000)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--long", action="store_true", help="also run the tests marked long, with more examples everywhere")
+    parser.addoption("--require-services", action="store_true", help="a missing service fails its tests instead of skipping them")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not config.getoption("--hypothesis-profile"):
+        settings.load_profile("long" if config.getoption("--long") else "short")
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("long"):
+        if not item.config.getoption("--long"):
+            pytest.skip("long: runs with --long")
+        if _seconds_left() <= 0:
+            pytest.skip("long: LONG_BUDGET is spent")
+    for mark in item.iter_markers("requires"):
+        for service in mark.args:
+            if problem := missing_service(service):
+                decide = pytest.fail if item.config.getoption("--require-services") else pytest.skip
+                decide(problem)
+
+
+_STARTED = time.monotonic()
+
+
+def _seconds_left() -> float:
+    """What remains of LONG_BUDGET, in seconds from the start of the run; endless without it."""
+    return float(os.environ.get("LONG_BUDGET") or "inf") - (time.monotonic() - _STARTED)
+
+
+@cache
+def missing_service(service: str) -> str:
+    """Say in one line why `service` cannot be used here; nothing where it can."""
+    trial = {
+        "redis-server": ["redis-server", "--version"],
+        "chromium": ["chromium", "--version"],
+        "perf": ["perf", "stat", "-e", "cpu-clock", "true"],  # it may be there and not be allowed to count
+    }[service]
+    if not shutil.which(service):
+        return f"needs {service}, which is not installed"
+    if subprocess.run(trial, capture_output=True, check=False, timeout=60).returncode:
+        return f"needs {service}: {' '.join(trial)} fails here"
+    return ""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def clean_environment() -> Iterator[None]:
+    """Nobody is anybody's child, and everything started from here can be told by its environment."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("SHM_EXCHANGE_CHILD", raising=False)
+        patch.setenv(RUN_VARIABLE, str(os.getpid()))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nothing_left_at_the_end(clean_environment: None) -> Iterator[None]:
+    """Fixtures of modules and of the session clean up as well."""
+    yield from _watch_shared_memory()
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_in_shared_memory(nothing_left_at_the_end: None) -> Iterator[None]:
+    """Fail a test that leaves a file in /dev/shm. It is set up after the fixtures of wider scope, so theirs may stay."""
+    yield from _watch_shared_memory()
+
+
+def _watch_shared_memory() -> Iterator[None]:
+    before = _files()
+    yield
+    left = [name for name in sorted(_files() - before) if not _is_of_another_run(name)]
+    if not left:
+        return
+    for name in left:
+        if not _holders(name):
+            (SHARED_MEMORY / name).unlink(missing_ok=True)
+    pytest.fail(f"left in {SHARED_MEMORY}: {', '.join(left)}")
+
+
+def _files() -> set[str]:
+    return {path.name for path in SHARED_MEMORY.glob(f"shm_exchange-{os.getuid()}-*")}
+
+
+def _is_of_another_run(name: str) -> bool:
+    """Somebody else on this machine may be testing at the same time: a file held only by processes that are not ours is theirs."""
+    holders = _holders(name)
+    return bool(holders) and not any(_is_ours(process) for process in holders)
+
+
+def _holders(name: str) -> list[Path]:
+    path = str(SHARED_MEMORY / name)
+    return [process for process in Path("/proc").glob("[0-9]*") if _holds(process, path)]
+
+
+def _holds(process: Path, path: str) -> bool:
+    try:
+        return f" {path}\n" in (process / "maps").read_text() or any(handle.readlink() == Path(path) for handle in (process / "fd").iterdir())
+    except OSError:  # it ended, or is not ours to look at
+        return False
+
+
+def _is_ours(process: Path) -> bool:
+    """Whether a process is this one, was started from here, or is a fork of one that was."""
+    while process.name != "0":
+        if process.name == str(os.getpid()):
+            return True
+        try:
+            if f"{RUN_VARIABLE}={os.getpid()}\0".encode() in (process / "environ").read_bytes():
+                return True
+            process = Path("/proc") / (process / "stat").read_text().rpartition(")")[2].split()[1]
+        except OSError:
+            return False
+    return False
