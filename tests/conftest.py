@@ -92,12 +92,17 @@ def nothing_left_in_shared_memory(nothing_left_at_the_end: None) -> Iterator[Non
     yield from _watch_shared_memory()
 
 
+_BLAMED: set[str] = set()
+"""Each file fails one test only."""
+
+
 def _watch_shared_memory() -> Iterator[None]:
     before = _files()
     yield
-    left = [name for name in sorted(_files() - before) if not _is_of_another_run(name)]
+    left = [name for name in sorted(_files() - before - _BLAMED) if not _is_of_another_run(name)]
     if not left:
         return
+    _BLAMED.update(left)
     for name in left:
         if not _holders(name):
             (SHARED_MEMORY / name).unlink(missing_ok=True)
