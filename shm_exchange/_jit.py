@@ -38,7 +38,7 @@ else:
             return function
         outside, config.CACHE_DIR = config.CACHE_DIR, cache_folder()
         try:
-            return njit(cache=True, nogil=True, error_model="numpy", **options)(function)
+            return njit(cache=True, nogil=True, error_model="numpy", _nrt=False, **options)(function)
         finally:
             config.CACHE_DIR = outside
 
