@@ -7,7 +7,7 @@ can see go through here, because LLVM hoists a plain polled load out of its loop
     load_relaxed / store_relaxed     no order, but really performed, and never torn
     load_acquire / store_release     what stands after / before stays after / before
     fence_acquire / fence_release / fence_full
-    exchange / fetch_or              locked read-modify-write, sequentially consistent: full fences as well
+    exchange / fetch_or / fetch_and  locked read-modify-write, sequentially consistent: full fences as well
     record_at(address, DTYPE)        the record that lies at a raw address (for handles whose bundle would be too slow to pass from Python)
 """
 
@@ -42,6 +42,12 @@ if TYPE_CHECKING or INTERPRETED:
         """Set `bits` in the word and return what it was."""
         before = int(record[field])
         record[field] = before | int(bits)
+        return before
+
+    def fetch_and(record: Any, field: str, bits: int) -> int:
+        """Keep only `bits` in the word and return what it was."""
+        before = int(record[field])
+        record[field] = before & int(bits)
         return before
 
     def exchange(record: Any, field: str, value: int) -> int:
@@ -184,7 +190,7 @@ if not TYPE_CHECKING and not INTERPRETED:
 
     load_relaxed, load_acquire = _loader("monotonic"), _loader("acquire")
     store_relaxed, store_release = _storer("monotonic"), _storer("release")
-    fetch_or, exchange = _modifier("or"), _modifier("xchg")
+    fetch_or, fetch_and, exchange = _modifier("or"), _modifier("and"), _modifier("xchg")
     fence_acquire, fence_release, fence_full = _fence("acquire"), _fence("release"), _fence("seq_cst")
 
     @intrinsic

@@ -20,7 +20,7 @@ from shm_exchange.engine.index import order_hash
 from shm_exchange.engine.ladder import ladder_of, page_key, rank_of_price
 from shm_exchange.engine.match import match
 from shm_exchange.engine.outputs import reject
-from shm_exchange.layout.records import LOGON
+from shm_exchange.layout.records import COMMAND_WORDS, LOG_RECORD, LOGON
 
 ENTRY_AHEAD = 20
 """Commands between asking for an index entry and handling the command."""
@@ -29,15 +29,17 @@ TARGET_AHEAD = 10
 
 
 class Log(NamedTuple):
-    """The log ring, seen twice: LOGON reads the words of a record as names."""
+    """The log ring, seen three times: the sweep writes plain words, the engine reads fields, LOGON reads words as names."""
 
     records: np.ndarray  # LOG_RECORD[capacity]
+    words: np.ndarray  # COMMAND_WORDS[capacity], the same memory
     logons: np.ndarray  # LOGON[capacity], the same memory
 
 
 def log_of(records: np.ndarray) -> Log:
-    """Both views of one array of LOG_RECORD."""
-    return Log(records.view(np.recarray), records.view(np.ndarray).view(LOGON).view(np.recarray))
+    """All views of one array of LOG_RECORD."""
+    plain = records.view(np.ndarray)
+    return Log(*(plain.view(dtype).view(np.recarray) for dtype in (LOG_RECORD, COMMAND_WORDS, LOGON)))
 
 
 @inlined

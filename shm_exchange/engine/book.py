@@ -11,7 +11,8 @@ from typing import NamedTuple
 import numpy as np
 
 from shm_exchange.domain.config import LEVELS_PER_PAGE, ExchangeConfig
-from shm_exchange.domain.limits import ACCOUNTS_MAX, CACHE_LINE
+from shm_exchange.domain.limits import CACHE_LINE
+from shm_exchange.layout.regions import max_accounts
 
 NIL = 0
 RANK_BIAS = 1 << 52
@@ -122,11 +123,6 @@ class Book(NamedTuple):
     sessions: np.ndarray  # SESSION[max_sessions + 1]
     accounts: np.ndarray  # ACCOUNT_NAME[max_accounts + 1]
     state: np.ndarray  # STATE[1]
-
-
-def max_accounts(config: ExchangeConfig) -> int:
-    """Room of the account table."""
-    return min(ACCOUNTS_MAX, 4 * config.max_sessions)
 
 
 def new_book(config: ExchangeConfig, multiplier: int) -> Book:

@@ -2,6 +2,7 @@
 
     COMMAND     gateway → matcher, in a lane. `number` is the lane position and is stored last (release): a slot carries it, or it was never submitted.
     LOG_RECORD  the same bytes in the log: `number` has become `command_id`, and the matcher has stamped the sequenced time.
+    COMMAND_WORDS  a COMMAND as eight plain words.
     LOGON       how LOGON reads the words of a COMMAND: names take the place of order words.
     REPORT      matcher → one gateway.
     EVENT       matcher → everybody.
@@ -48,6 +49,21 @@ LOGON = np.dtype(
         ("time_ns", "i8"),
     ]
 )
+COMMAND_WORDS = np.dtype(
+    [
+        ("number", "i8"),
+        ("order_id", "i8"),
+        ("client_order_id", "u8"),
+        ("price_ticks", "i8"),
+        ("quantity", "i8"),
+        ("kinds", "i8"),  # all one-byte fields and the instrument in one word: see kinds_word
+        ("terms", "i8"),
+        ("time_ns", "i8"),
+    ]
+)
+"""A COMMAND as eight words, for those who must move each of them exactly once: submit, and the sweep of bytes that may be hostile."""
+
+
 REPORT = np.dtype(
     [
         ("number", "i8"),  # per session, from 1, gapless
@@ -85,5 +101,17 @@ EVENT = np.dtype(
 
 ALL_INSTRUMENTS = 0xFFFF
 
-for _dtype in (COMMAND, LOG_RECORD, LOGON, REPORT, EVENT):
+
+
+def kinds_word(**values: int) -> int:
+    """The `kinds` word of COMMAND_WORDS with the named one-byte fields (and `instrument`) set; made for being or-ed together."""
+    record = np.zeros(1, COMMAND)
+    for name, value in values.items():
+        record[name] = value
+    return int(record.view(COMMAND_WORDS)["kinds"][0])
+
+
+for _dtype in (COMMAND_WORDS, COMMAND, LOG_RECORD, LOGON, REPORT, EVENT):
     assert _dtype.itemsize == CACHE_LINE, _dtype
+assert all(COMMAND.fields[name][1] == COMMAND_WORDS.fields[name][1] for name in COMMAND_WORDS.names if name != "kinds")
+assert COMMAND.fields["kind"][1] == COMMAND_WORDS.fields["kinds"][1]

@@ -96,6 +96,14 @@ class Row:
     writer: str
 
 
+def _up(number: int, step: int) -> int:
+    return -(-number // step) * step
+
+
+INSTRUMENTS_OFFSET = _up(headers.CONFIG.itemsize, LINE_PAIR)
+"""Where `instruments` begins, in every exchange: an attacher reads them before it can compute the layout."""
+
+
 @dataclass(frozen=True)
 class Layout:
     """All regions in the order of their offsets, and the size of the file."""
@@ -114,10 +122,6 @@ class Layout:
         """The pages of every writer, in the order of the file."""
         yield from (self.span(writer) for writer in Writer if writer is not Writer.GATEWAY)
         yield from (self.span(Writer.GATEWAY, session) for session in range(1, self.max_sessions + 1))
-
-
-def _up(number: int, step: int) -> int:
-    return -(-number // step) * step
 
 
 def max_accounts(config: ExchangeConfig) -> int:
@@ -174,6 +178,7 @@ def _check(layout: Layout) -> None:
     """One writer a page, no overlap, no hole between writers: the ground under I1 and I10."""
     spans = list(layout.spans())
     assert spans[0].offset == 0
+    assert layout.regions["instruments"].offset == INSTRUMENTS_OFFSET
     assert spans[-1].offset + spans[-1].size == layout.size
     assert all(span.offset % PAGE == 0 and span.size % PAGE == 0 for span in spans)
     assert all(one.offset + one.size == other.offset for one, other in pairwise(spans))

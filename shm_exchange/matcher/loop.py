@@ -1,0 +1,105 @@
+"""The matcher's loop in bounded slices: sweep, process, idle. Control returns to Python a few dozen times a second, because signals wait there."""
+
+from __future__ import annotations
+
+from shm_exchange._intrinsics import (
+    exchange,
+    fence_full,
+    futex_wait,
+    load_acquire,
+    load_relaxed,
+    monotonic_ns,
+    pause,
+    realtime_ns,
+    store_relaxed,
+    store_release,
+    yield_core,
+)
+from shm_exchange._jit import inlined, kernel
+from shm_exchange.matcher.step import process
+from shm_exchange.matcher.sweep import any_command, measure_depths, sweep
+
+SLICE_OVER, STOP_ASKED, PARK_OVER = 0, 1, 2
+PARK_NS = 100_000_000
+"""Backstop of a park: even a lost wake-up costs latency, never an order."""
+_EAGER_POLLS = 2000
+_POLLS_A_LOOK = 64
+
+
+@inlined
+def _became_busy(memory, taken):
+    """Close the idle period, if there was one, and count the sweep."""
+    counters, private = memory.counters[0], memory.private[0]
+    if private.idle_since_ns != 0:
+        counters.idle_ns += private.busy_since_ns - private.idle_since_ns
+        private.idle_since_ns = 0
+        private.idle_polls = 0
+    counters.sweeps += 1
+    counters.batch_high = max(counters.batch_high, taken)
+
+
+@inlined
+def _became_idle(memory):
+    """Open an idle period; the clock is only read on the first empty poll, when nobody waits for us."""
+    private = memory.private[0]
+    if private.idle_since_ns == 0:
+        private.idle_since_ns = monotonic_ns()
+        if private.busy_since_ns != 0:
+            memory.counters[0].sweep_ns += private.idle_since_ns - private.busy_since_ns
+            private.busy_since_ns = 0
+
+
+@kernel
+def _park(memory, policy):
+    """Sleep until a gateway submits, at most PARK_NS. Announce first, fence, look at every lane, and only then sleep."""
+    own = memory.parked[0]
+    store_relaxed(own, "parked", 1)
+    fence_full()  # (C) pairs with (B) in ring.lane: either we see the command, or its gateway sees that we sleep
+    if any_command(memory, policy) or load_acquire(memory.control[0], "stop") != 0:
+        exchange(own, "parked", 0)
+        return
+    memory.counters[0].parks += 1
+    futex_wait(memory.parked.ctypes.data, 1, PARK_NS)
+    exchange(own, "parked", 0)
+    any_command(memory, policy)
+
+
+@kernel
+def _begin_slice(memory, policy):
+    """Take the clocks, show that we live, sample the depth of the lanes."""
+    now = monotonic_ns()
+    memory.private[0].clock_offset_ns = realtime_ns() - now
+    store_release(memory.words[0], "heartbeat_ns", now)
+    counters = memory.counters[0]
+    counters.lane_depth_high = max(counters.lane_depth_high, measure_depths(memory, policy))
+    return now + policy.slice_ns
+
+
+@kernel
+def run_slice(memory, policy, book, outputs, log, snapshots):
+    """Match for one slice. Returns SLICE_OVER, STOP_ASKED, or PARK_OVER when it slept."""
+    end = _begin_slice(memory, policy)
+    private = memory.private[0]
+    while True:
+        taken = sweep(memory, policy, outputs, log)
+        if taken > 0:
+            _became_busy(memory, taken)
+            process(memory, book, outputs, log, snapshots, memory.words[0].log_tail)
+            if private.busy_since_ns > end:
+                return SLICE_OVER
+            continue
+        _became_idle(memory)
+        private.idle_polls += 1
+        if private.idle_polls % _POLLS_A_LOOK == 0:
+            if load_relaxed(memory.control[0], "stop") != 0:
+                return STOP_ASKED
+            if monotonic_ns() > end:
+                return SLICE_OVER
+        if private.idle_polls < policy.spin_polls:
+            if private.idle_polls > _EAGER_POLLS:
+                pause()
+        elif private.idle_polls < policy.spin_polls + policy.yield_polls:
+            yield_core()
+        else:
+            _park(memory, policy)
+            return PARK_OVER

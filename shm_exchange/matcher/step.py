@@ -1,0 +1,59 @@
+"""Log → engine → published outputs: steps 5 to 7 of a batch. The referee's kernel boundary runs exactly this kernel."""
+
+from __future__ import annotations
+
+from shm_exchange._intrinsics import exchange, fence_full, futex_wake, load_relaxed, store_release
+from shm_exchange._jit import inlined, kernel
+from shm_exchange.engine.apply import apply
+from shm_exchange.layout.headers import PARKED
+from shm_exchange.ring.publish import publish_events, publish_reports
+from shm_exchange.snapshot.book_top import publish_due
+
+
+@inlined
+def _publish_accounts(memory, book):
+    """Names of accounts that appeared in this batch, before anybody can see a record that carries their numbers."""
+    words, state = memory.words[0], book.state[0]
+    while words.account_count < state.account_count:
+        account = words.account_count + 1
+        memory.accounts[account].low = book.accounts[account].low
+        memory.accounts[account].high = book.accounts[account].high
+        store_release(words, "account_count", account)
+
+
+@inlined
+def _wake_parked(memory, outputs):
+    """Wake the gateways that sleep on reports of this batch: one system call for each that sleeps, none otherwise."""
+    fence_full()  # (D) pairs with the fence of a gateway between parked := 1 and its last look (client.waiting)
+    for index in range(outputs.state[0].touched):
+        session = outputs.touched[index]
+        parked = memory.parked[session]
+        if load_relaxed(parked, "parked") != 0 and exchange(parked, "parked", 0) != 0:
+            memory.counters[0].wakes += 1
+            futex_wake(memory.parked.ctypes.data + session * PARKED.itemsize)
+
+
+@inlined
+def _count(memory, book, published):
+    counters, state = memory.counters[0], book.state[0]
+    counters.commands = state.sequence
+    counters.trades = state.trades
+    counters.rejects = state.rejects
+    counters.reports += published
+    counters.open_orders = state.open_orders
+    counters.pages = state.pages
+    counters.open_orders_high = max(counters.open_orders_high, state.open_orders)
+    counters.pages_high = max(counters.pages_high, state.pages)
+
+
+@kernel
+def process(memory, book, outputs, log, snapshots, last):
+    """Apply the log up to `last` and publish: snapshots, events, reports; then wake the parked."""
+    apply(book, outputs, log, last)
+    _publish_accounts(memory, book)
+    publish_due(book, snapshots)
+    publish_events(book, outputs, memory.words[0])
+    published = publish_reports(book, outputs, memory.report_tails)
+    _wake_parked(memory, outputs)
+    outputs.state[0].touched = 0
+    _count(memory, book, published)

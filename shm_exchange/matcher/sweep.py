@@ -1,0 +1,155 @@
+"""Lanes → log. The order in which the sweep copies commands into the log is the exchange's time priority, decided nowhere else.
+
+A lane is *hot* while its activity bit is set; hot lanes are looked at directly, so an order costs no more lines than its own. A lane that stays
+empty for COOL_SWEEPS cools: its bit is cleared, and then it is looked at once more, because the gateway may have seen the bit still set.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from shm_exchange._intrinsics import fetch_and, fetch_or, load_relaxed, monotonic_ns, store_release, trailing_zeros
+from shm_exchange._jit import inlined, kernel
+from shm_exchange.domain.limits import POSITION_BITS
+from shm_exchange.layout.headers import LANES_PER_WORD
+from shm_exchange.ring.lane import has_command, take
+from shm_exchange.ring.publish import refresh_limit
+
+COOL_SWEEPS = 1 << 16
+
+
+@inlined
+def heat(memory, session):
+    """Put a lane on the list of those to look at."""
+    if memory.lane_state[session].hot == 0:
+        private = memory.private[0]
+        memory.lane_state[session].hot = 1
+        memory.lane_state[session].idle_sweeps = 0
+        memory.hot[private.hot_count] = session
+        private.hot_count += 1
+
+
+@kernel
+def take_activity(memory, word, bits):
+    """Heat the lanes whose bits are newly set in one activity word; garbage bits beyond the last session are ignored."""
+    while bits != 0:
+        session = word * LANES_PER_WORD + trailing_zeros(bits)
+        bits &= bits - np.uint64(1)
+        if 0 < session < len(memory.lane_state):
+            heat(memory, session)
+
+
+@inlined
+def look_at_activity(memory):
+    """Find lanes that became active since the last look."""
+    for word in range(len(memory.activity)):
+        bits = load_relaxed(memory.activity[word], "bits")
+        if bits != 0:
+            take_activity(memory, word, bits)
+
+
+@kernel
+def _cool(memory, policy, index):
+    """Take a lane off the list, unless something arrived just before its bit was cleared."""
+    private = memory.private[0]
+    session = memory.hot[index]
+    bit = np.uint64(1) << np.uint64(session % LANES_PER_WORD)
+    word = memory.activity[session // LANES_PER_WORD]
+    fetch_and(word, "bits", ~bit)  # a full fence: pairs with (B) in ring.lane
+    state = memory.lane_state[session]
+    state.idle_sweeps = 0
+    if has_command(memory.lanes[session], policy.lane_capacity, state.position):
+        fetch_or(word, "bits", bit)
+        return
+    state.hot = 0
+    private.hot_count -= 1
+    memory.hot[index] = memory.hot[private.hot_count]
+
+
+@inlined
+def _sweep_lane(memory, policy, outputs, log, session, tail):
+    """Copy what the lane has, at most the budget, behind log number `tail`; returns how many."""
+    output = outputs.sessions[session]
+    capacity = len(outputs.reports) // (len(outputs.sessions) - 1)
+    if output.unpublished - (output.limit - capacity) > capacity // 2:
+        if refresh_limit(outputs, session, memory.report_heads[session]) > capacity // 2:
+            return 0  # who does not read cannot submit
+    state, private = memory.lane_state[session], memory.private[0]
+    position, count, mask = state.position, 0, len(log.records) - 1
+    if not has_command(memory.lanes[session], policy.lane_capacity, position):
+        return 0
+    if private.sweep_time_ns == 0:
+        private.busy_since_ns = monotonic_ns()
+        private.sweep_time_ns = private.busy_since_ns + private.clock_offset_ns
+    while count < policy.budget:
+        record = log.words[(tail + count) & mask]
+        if not take(memory.lanes[session], policy.lane_capacity, position, record):
+            break
+        record.number = (session << POSITION_BITS) | position
+        record.time_ns = private.sweep_time_ns
+        position += 1
+        count += 1
+    state.position = position
+    return count
+
+
+@inlined
+def sweep(memory, policy, outputs, log):
+    """Copy commands of all hot lanes into the log, move log.tail, then the lane heads; returns how many."""
+    private, words = memory.private[0], memory.words[0]
+    look_at_activity(memory)
+    tail = words.log_tail
+    behind = tail
+    private.sweep_time_ns = 0
+    hot_count = private.hot_count
+    room = min(len(log.records), len(outputs.events)) // 2
+    index = private.rotation
+    for _ in range(hot_count):
+        index = index + 1 if index + 1 < hot_count else 0
+        if behind - tail + policy.budget > room:
+            break
+        session = memory.hot[index]
+        count = _sweep_lane(memory, policy, outputs, log, session, behind)
+        state = memory.lane_state[session]
+        state.idle_sweeps = 0 if count > 0 else state.idle_sweeps + 1
+        behind += count
+    private.rotation = index
+    if behind == tail:
+        if hot_count > 0 and memory.lane_state[memory.hot[index]].idle_sweeps > COOL_SWEEPS:
+            _cool(memory, policy, index)
+        return 0
+    store_release(words, "log_tail", behind)
+    for index in range(hot_count):
+        session = memory.hot[index]
+        store_release(memory.lane_heads[session], "head", memory.lane_state[session].position)
+    return behind - tail
+
+
+@kernel
+def any_command(memory, policy):
+    """Look at ALL lanes, whatever their bits say; heats those that have something. Returns whether there was one."""
+    found = False
+    for session in range(1, len(memory.lane_state)):
+        if has_command(memory.lanes[session], policy.lane_capacity, memory.lane_state[session].position):
+            heat(memory, session)
+            found = True
+    return found
+
+
+@kernel
+def measure_depths(memory, policy):
+    """How many commands wait in each hot lane, by bisection (a lane is filled without holes); returns the greatest."""
+    greatest = 0
+    for index in range(memory.private[0].hot_count):
+        session = memory.hot[index]
+        position = memory.lane_state[session].position
+        low, high = 0, policy.lane_capacity
+        while low < high:
+            middle = (low + high) // 2
+            if has_command(memory.lanes[session], policy.lane_capacity, position + middle):
+                low = middle + 1
+            else:
+                high = middle
+        store_release(memory.lane_heads[session], "depth", low)
+        greatest = max(greatest, low)
+    return greatest

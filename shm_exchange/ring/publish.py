@@ -1,0 +1,61 @@
+"""The matcher's side of events and reports: what the engine wrote behind the tails becomes visible, in the order of the protocol.
+
+Snapshots are out already (matcher.step), so whoever sees report or event n finds a book at least as new. Then events ascending, events.tail,
+reports ascending, reports[s].tail. Every number is a release store (A): it pairs with the acquire load of the number in `ring.broadcast` and
+`ring.reports`. The tail is for those who lost their place: a tail beyond n while slot n does not carry n means that n is not to be had here.
+"""
+
+from __future__ import annotations
+
+from shm_exchange._intrinsics import load_acquire, record_at, store_release
+from shm_exchange._jit import inlined
+from shm_exchange.layout.headers import REPORT_HEAD
+
+
+@inlined
+def publish_events(book, outputs, words):
+    """Number every event since the last call, then move the tail. `words`: the MATCHER record."""
+    state = outputs.state[0]
+    behind = book.state[0].next_event
+    capacity = len(outputs.events)
+    # One command may cause more events than the ring holds: those already overwritten have no slot of their own.
+    for number in range(max(state.events_unpublished, behind - capacity), behind):
+        store_release(outputs.events[number & (capacity - 1)], "number", number)  # (A)
+    state.events_unpublished = behind
+    store_release(words, "event_tail", behind)
+
+
+@inlined
+def publish_reports(book, outputs, tails):
+    """Number every report since the last call, session by session, then move the sessions' tails; returns how many."""
+    published = 0
+    capacity = len(outputs.reports) // (len(outputs.sessions) - 1)
+    for index in range(outputs.state[0].touched):
+        session = outputs.touched[index]
+        output = outputs.sessions[session]
+        behind = book.sessions[session].next_report
+        base = (session - 1) * capacity
+        for number in range(output.unpublished, min(behind, output.limit)):
+            store_release(outputs.reports[base + (number & (capacity - 1))], "number", number)  # (A)
+        published += behind - output.unpublished
+        output.unpublished = behind
+        tail = tails[session]
+        store_release(tail, "skipped", output.skipped)
+        store_release(tail, "open_orders", book.sessions[session].open_orders)
+        store_release(tail, "account", book.sessions[session].account)
+        store_release(tail, "tail", behind)
+    return published
+
+
+@inlined
+def refresh_limit(outputs, session, head_address):
+    """Learn how far a session has read; returns how many of its slots are still unread.
+
+    The head is a word of the gateway: whatever it says, no slot is written twice before the head passes it, so a lie harms only the liar.
+    """
+    capacity = len(outputs.reports) // (len(outputs.sessions) - 1)
+    output = outputs.sessions[session]
+    head = load_acquire(record_at(head_address, REPORT_HEAD), "head")
+    head = min(max(head, output.limit - capacity), output.unpublished)
+    output.limit = head + capacity
+    return output.unpublished - head
