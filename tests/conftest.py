@@ -22,7 +22,7 @@ RUN_VARIABLE = "SHM_EXCHANGE_TEST_RUN"
 
 _SLOW_IS_FINE = [HealthCheck.too_slow, HealthCheck.data_too_large]  # the first example may compile kernels
 settings.register_profile("short", deadline=None, print_blob=True, max_examples=100, suppress_health_check=_SLOW_IS_FINE)
-settings.register_profile("long", settings.get_profile("short"), max_examples=5000)
+settings.register_profile("long", settings.get_profile("short"), max_examples=1000)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -33,6 +33,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     if not config.getoption("--hypothesis-profile"):
         settings.load_profile("long" if config.getoption("--long") else "short")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long tests get a patient watchdog."""
+    for item in items:
+        if item.get_closest_marker("long") and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(600))
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
