@@ -3,7 +3,7 @@
 `$SHM_EXCHANGE_CACHE`, else `$XDG_CACHE_HOME/shm_exchange`, else `~/.cache/shm_exchange`; below it one folder for each hash of (package
 sources, numba, numpy, Python, processor, mode). The folder is 0700 and must belong to us, because what lies in it is executed. Where it
 cannot be made (an unwritable HOME), kernels go to a private temporary folder, with a warning: they are then compiled once per boot, not once.
-numba does not notice a change in an imported file, hence the hash of all sources.
+numba does not notice a change in an imported file, hence the hash of all sources that hold kernels, or constants and records that kernels use.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from importlib.metadata import version
 from pathlib import Path
 
 _PACKAGE = Path(__file__).parent
-_COMPILED_ROOMS = ("domain", "layout", "ring", "snapshot", "engine", "runtime", "matcher", "client", "participants")
+_WHOLE_ROOMS = ("domain", "layout", "engine")
+_KERNEL_MARKS = (b"@kernel", b"@inlined")
 
 
 @cache
@@ -67,11 +68,10 @@ def _make_private(folder: Path) -> bool:
 @cache
 def _fingerprint() -> str:
     digest = hashlib.sha256()
-    sources = [_PACKAGE / "_jit.py", _PACKAGE / "_intrinsics.py"]
-    for room in _COMPILED_ROOMS:
-        sources += sorted((_PACKAGE / room).glob("*.py"))
-    for source in sources:
-        digest.update(source.name.encode() + b"\0" + source.read_bytes() + b"\0")
+    for source in sorted(_PACKAGE.rglob("*.py")):
+        text = source.read_bytes()
+        if source.parent.name in _WHOLE_ROOMS or any(mark in text for mark in _KERNEL_MARKS):
+            digest.update(str(source.relative_to(_PACKAGE)).encode() + b"\0" + text + b"\0")
     digest.update(f"{version('numba')} {version('llvmlite')} {version('numpy')} {sys.version} {_processor()}".encode())
     digest.update(os.environ.get("NUMBA_BOUNDSCHECK", "0").encode())
     return digest.hexdigest()[:16]

@@ -33,6 +33,12 @@ def name_words(name: str) -> tuple[int, int]:
     return int.from_bytes(raw[:8], "little", signed=True), int.from_bytes(raw[8:], "little", signed=True)
 
 
+def words_name(low: int, high: int) -> str:
+    """The inverse of `name_words`."""
+    raw = (int(low) & 0xFFFF_FFFF_FFFF_FFFF).to_bytes(8, "little") + (int(high) & 0xFFFF_FFFF_FFFF_FFFF).to_bytes(8, "little")
+    return raw.rstrip(b"\0").decode("ascii", "replace")
+
+
 def nearest(word: str, known: Iterable[str]) -> str:
     """A hint such as "; did you mean 'depth'?" for a misspelt word, or nothing."""
     match = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)

@@ -12,6 +12,7 @@ import numpy as np
 
 from shm_exchange.domain.config import LEVELS_PER_PAGE, ExchangeConfig
 from shm_exchange.domain.limits import CACHE_LINE
+from shm_exchange.layout.headers import ACCOUNT
 from shm_exchange.layout.regions import max_accounts
 
 NIL = 0
@@ -81,7 +82,6 @@ SESSION = np.dtype(
         ("_reserved", "u1", (20,)),
     ]
 )
-ACCOUNT_NAME = np.dtype([("low", "i8"), ("high", "i8")])
 STATE = np.dtype(
     [
         ("sequence", "i8"),  # log number of the command being handled; between commands: of the next one
@@ -121,7 +121,7 @@ class Book(NamedTuple):
     traded: np.ndarray  # TRADED[instruments]
     due: np.ndarray  # i8[instruments], instruments whose snapshot must be published
     sessions: np.ndarray  # SESSION[max_sessions + 1]
-    accounts: np.ndarray  # ACCOUNT_NAME[max_accounts + 1]
+    accounts: np.ndarray  # ACCOUNT[max_accounts + 1]
     state: np.ndarray  # STATE[1]
 
 
@@ -139,7 +139,7 @@ def new_book(config: ExchangeConfig, multiplier: int) -> Book:
         traded=_records(len(config.instruments), TRADED),
         due=np.zeros(len(config.instruments), np.int64),
         sessions=_records(config.max_sessions + 1, SESSION),
-        accounts=_records(max_accounts(config) + 1, ACCOUNT_NAME),
+        accounts=_records(max_accounts(config) + 1, ACCOUNT),
         state=_records(1, STATE),
     )
     _chain(book.orders["following"], 1, config.max_orders)

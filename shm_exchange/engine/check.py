@@ -162,37 +162,55 @@ def check_book(book):
 
 
 @inlined
-def _fold(digest, word):
+def fold(digest, word):
+    """Mix one more word into a digest."""
     return mix64(np.uint64(digest) ^ np.uint64(word) + np.uint64(0x9E3779B97F4A7C15))
+
+
+@kernel
+def book_hash(book, instrument):
+    """A 63-bit hash of the orders of one instrument: what a replica built from events must reproduce."""
+    digest = np.int64(1)
+    for ladder in range(2 * instrument, 2 * instrument + 2):
+        level_index = np.int64(book.ladders[ladder].best_level)
+        while level_index != NIL:
+            digest = fold(digest, rank_of_level(book, level_index))
+            slot = np.int64(book.levels[level_index].first)
+            while slot != NIL:
+                order = book.orders[slot]
+                digest = fold(fold(fold(digest, order.order_id), order.leaves_quantity), order.account)
+                slot = np.int64(order.following)
+            level_index = next_level(book, level_index)
+    return digest
 
 
 @kernel
 def state_hash(book):
     """A 63-bit hash of the logical content in canonical order: the same after the same log, wherever slots and entries may lie."""
     state = book.state[0]
-    digest = _fold(_fold(np.int64(1), state.sequence), state.next_event)
-    digest = _fold(digest, state.time_ns)
+    digest = fold(fold(np.int64(1), state.sequence), state.next_event)
+    digest = fold(digest, state.time_ns)
     for ladder in range(len(book.ladders)):
         level_index = np.int64(book.ladders[ladder].best_level)
         while level_index != NIL:
-            digest = _fold(_fold(digest, ladder), rank_of_level(book, level_index))
+            digest = fold(fold(digest, ladder), rank_of_level(book, level_index))
             slot = np.int64(book.levels[level_index].first)
             while slot != NIL:
                 order = book.orders[slot]
-                digest = _fold(_fold(_fold(digest, order.order_id), order.client_order_id), order.leaves_quantity)
-                digest = _fold(_fold(_fold(digest, order.filled_quantity), order.session), order.account)
+                digest = fold(fold(fold(digest, order.order_id), order.client_order_id), order.leaves_quantity)
+                digest = fold(fold(fold(digest, order.filled_quantity), order.session), order.account)
                 slot = np.int64(order.following)
             level_index = next_level(book, level_index)
     for instrument in range(len(book.traded)):
         traded = book.traded[instrument]
-        digest = _fold(_fold(_fold(digest, traded.last_price_ticks), traded.last_quantity), traded.last_match_id)
+        digest = fold(fold(fold(digest, traded.last_price_ticks), traded.last_quantity), traded.last_match_id)
     for session in range(1, len(book.sessions)):
         record = book.sessions[session]
-        digest = _fold(_fold(_fold(digest, record.next_report), record.account), record.logged_on)
+        digest = fold(fold(fold(digest, record.next_report), record.account), record.logged_on)
         slot = np.int64(record.first_order)
         while slot != NIL:
-            digest = _fold(digest, book.orders[slot].order_id)
+            digest = fold(digest, book.orders[slot].order_id)
             slot = np.int64(book.orders[slot].session_following)
     for account in range(1, state.account_count + 1):
-        digest = _fold(_fold(digest, book.accounts[account].low), book.accounts[account].high)
+        digest = fold(fold(digest, book.accounts[account].low), book.accounts[account].high)
     return digest

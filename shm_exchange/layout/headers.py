@@ -24,7 +24,7 @@ ROOT = lines(
     ("version", "i8"),
     ("digest", "i8"),
     ("generation", "i8"),  # names the data file
-    ("size", "i8"),  # bytes of the data file
+    ("data_bytes", "i8"),  # of the data file
     ("created_ns", "i8"),  # ns since 1970
     ("creator_pid", "i8"),
     ("magic", "i8"),  # stored last: whoever sees it sees all of it
@@ -46,7 +46,12 @@ CONFIG = lines(
 INSTRUMENT = lines(("symbol", _NAME), ("tick", "S24"), ("lot", "S24"), ("min_ticks", "i8"), ("max_ticks", "i8"))
 
 # Written by the supervisor.
-CONTROL = lines(("stop", "i8"), ("supervisor_pid", "i8"))
+CONTROL = lines(
+    ("stop", "i8"),  # not 0: finish and end
+    ("spin_polls", "i8"),  # empty polls before the matcher yields; 0 when there are more processes than cores
+    ("verify", "i8"),  # counts requests to check the book
+    ("supervisor_pid", "i8"),
+)
 
 # Written by the matcher.
 MATCHER = lines(
@@ -57,6 +62,9 @@ MATCHER = lines(
     ("time_ns", "i8"),  # sequenced time of the last batch
     ("heartbeat_ns", "i8"),  # CLOCK_MONOTONIC of the last slice; for eyes only, never a verdict
     ("account_count", "i8"),
+    ("check_code", "i8"),  # answer to the last `verify`: index into engine.check.CHECKS
+    ("state_hash", "i8"),
+    ("verified", "i8"),  # which request that was; stored last
 )
 COUNTERS = lines(
     ("commands", "i8"),
@@ -77,7 +85,7 @@ COUNTERS = lines(
     ("wakes", "i8"),
     ("malformed", "i8"),  # slots whose number was not their position
 )
-ACCOUNT = lines(("name", _NAME))
+ACCOUNT = lines(("low", "i8"), ("high", "i8"))  # a name as two words: see domain.names
 LANE_HEAD = lines(("head", "i8"), ("depth", "i8"))  # head: next position the matcher will take
 REPORT_TAIL = lines(("tail", "i8"), ("skipped", "i8"), ("open_orders", "i8"), ("account", "i8"))  # tail: next report number
 
@@ -95,7 +103,10 @@ REPORT_HEAD = lines(("head", "i8"))  # next report number the gateway will take;
 ACTIVITY = lines(("bits", "u8"))  # one bit a lane: the matcher looks at lanes whose bit is set
 PARKED = lines(("parked", "i8"))  # 1 while its process sleeps on this word
 
-SNAPSHOT_LATEST = lines(("version", "i8"))
+SNAPSHOT_LATEST = lines(
+    ("version", "i8"),
+    ("book_hash", "i8"),  # hash of every resting order, at the last `verify`
+)
 SNAPSHOT = lines(
     ("stamp", "i8"),  # 2 v - 1 while version v is written, 2 v when it stands
     ("event_number", "i8"),  # newest event contained

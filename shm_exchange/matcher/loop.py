@@ -80,6 +80,7 @@ def run_slice(memory, policy, book, outputs, log, snapshots):
     """Match for one slice. Returns SLICE_OVER, STOP_ASKED, or PARK_OVER when it slept."""
     end = _begin_slice(memory, policy)
     private = memory.private[0]
+    spin_polls = load_relaxed(memory.control[0], "spin_polls")
     while True:
         taken = sweep(memory, policy, outputs, log)
         if taken > 0:
@@ -95,10 +96,11 @@ def run_slice(memory, policy, book, outputs, log, snapshots):
                 return STOP_ASKED
             if monotonic_ns() > end:
                 return SLICE_OVER
-        if private.idle_polls < policy.spin_polls:
+            spin_polls = load_relaxed(memory.control[0], "spin_polls")
+        if private.idle_polls < spin_polls:
             if private.idle_polls > _EAGER_POLLS:
                 pause()
-        elif private.idle_polls < policy.spin_polls + policy.yield_polls:
+        elif private.idle_polls < spin_polls + policy.yield_polls:
             yield_core()
         else:
             _park(memory, policy)

@@ -33,7 +33,7 @@ class MatcherMemory(NamedTuple):
 
     words: np.ndarray  # MATCHER[1], ours
     counters: np.ndarray  # COUNTERS[1], ours
-    accounts: np.ndarray  # ACCOUNT_NAME-shaped words of the shared account table, ours
+    accounts: np.ndarray  # ACCOUNT, the shared account table, ours
     lane_heads: np.ndarray  # LANE_HEAD, ours
     report_tails: np.ndarray  # REPORT_TAIL, ours
     control: np.ndarray  # CONTROL[1], the supervisor's
@@ -51,6 +51,5 @@ class Policy(NamedTuple):
 
     lane_capacity: int
     budget: int  # commands from one lane in one sweep: the bound (L - 1) x budget x t_match rests on it
-    spin_polls: int  # empty polls before it begins to yield
     yield_polls: int  # yields before it parks
     slice_ns: int  # time after which control goes back to Python, where signals are handled

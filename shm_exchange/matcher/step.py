@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from shm_exchange._intrinsics import exchange, fence_full, futex_wake, load_relaxed, store_release
 from shm_exchange._jit import inlined, kernel
+from shm_exchange.domain.limits import CACHE_LINE
 from shm_exchange.engine.apply import apply
-from shm_exchange.layout.headers import PARKED
 from shm_exchange.ring.publish import publish_events, publish_reports
 from shm_exchange.snapshot.book_top import publish_due
 
@@ -30,7 +30,7 @@ def _wake_parked(memory, outputs):
         parked = memory.parked[session]
         if load_relaxed(parked, "parked") != 0 and exchange(parked, "parked", 0) != 0:
             memory.counters[0].wakes += 1
-            futex_wake(memory.parked.ctypes.data + session * PARKED.itemsize)
+            futex_wake(memory.parked.ctypes.data + session * CACHE_LINE)
 
 
 @inlined

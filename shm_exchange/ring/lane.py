@@ -62,7 +62,7 @@ def new_producer(lane: np.ndarray, head: np.ndarray, activity: np.ndarray, parke
     own.activity = activity.ctypes.data + (session // LANES_PER_WORD) * ACTIVITY.itemsize
     own.bit = np.uint64(1 << (session % LANES_PER_WORD))
     own.position = recover_position(lane.view(np.recarray), head.view(np.recarray))
-    own.head_seen = load_acquire(head.view(np.recarray)[0], "head")
+    own.head_seen = own.position - len(lane)  # says "full", so the first submit looks
     return producer
 
 

@@ -1,0 +1,133 @@
+"""Every event of the exchange, in order, from the broadcast ring."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any, Self
+
+import numpy as np
+
+from shm_exchange.client.report import Reason, reason_of
+from shm_exchange.domain.enums import EventKind, Side
+from shm_exchange.domain.errors import EventsLost
+from shm_exchange.domain.instrument import Instrument
+from shm_exchange.layout.records import EVENT
+from shm_exchange.ring.broadcast import FEED, take_events
+from shm_exchange.shm.segment import Segment, attach
+
+
+class Event:
+    """One EVENT record. Decimals are made when asked for; `*_ticks` and `*_lots` are the integers of the record."""
+
+    __slots__ = (
+        "account",
+        "instrument",
+        "kind",
+        "number",
+        "order_id",
+        "order_type",
+        "price_ticks",
+        "quantity_lots",
+        "reason_number",
+        "resting_order_id",
+        "sequence",
+        "side",
+        "time_ns",
+    )
+
+    def __init__(self, row: tuple[int, ...], instruments: tuple[Instrument, ...]) -> None:
+        (
+            self.number,
+            self.sequence,
+            self.time_ns,
+            self.order_id,
+            self.resting_order_id,
+            self.price_ticks,
+            self.quantity_lots,
+            kind,
+            self.reason_number,
+            side,
+            self.order_type,
+            instrument,
+            self.account,
+        ) = row
+        self.kind = EventKind(kind)
+        self.side = Side(side)
+        self.instrument = instruments[instrument]
+
+    @property
+    def symbol(self) -> str:
+        """The instrument's symbol."""
+        return self.instrument.symbol
+
+    @property
+    def price(self) -> Decimal:
+        """EXECUTED: the trade price; else the order's."""
+        return self.instrument.price(self.price_ticks)
+
+    @property
+    def quantity(self) -> Decimal:
+        """EXECUTED: traded; ACCEPTED, REPLACED: now open; CANCELED, REDUCED: taken away."""
+        return self.instrument.quantity(self.quantity_lots)
+
+    @property
+    def match_id(self) -> int | None:
+        """Of an EXECUTED event: its own number, which both sides' reports carry."""
+        return self.number if self.kind is EventKind.EXECUTED else None
+
+    @property
+    def reason(self) -> Reason:
+        """Why it was canceled, reduced or moved."""
+        return reason_of(self.kind, self.reason_number)
+
+    def __repr__(self) -> str:
+        return f"<Event {self.number} {self.kind.name} {self.symbol} {self.side.name} order {self.order_id}: {self.quantity} @ {self.price}>"
+
+
+class EventFeed:
+    """A reader of its own pace; the writer does not know it and never waits for it."""
+
+    def __init__(self, segment: Segment, *, from_start: bool = False, batch: int = 8192) -> None:
+        self._segment = segment
+        self._instruments = segment.config.instruments
+        self._events, self._words = segment.array("events"), segment.array("matcher")
+        self._feed = np.zeros(1, FEED).view(np.recarray)
+        self._feed[0].next_event = 1 if from_start else max(1, int(self._words[0].event_tail))
+        self._buffer = np.zeros(batch, EVENT).view(np.recarray)
+
+    @classmethod
+    def attach(cls, name: str, *, from_start: bool = False, dead_ok: bool = False) -> Self:
+        """Begin with the next event, or `from_start` with the first ever (if the ring still holds it, else EventsLost at the first poll)."""
+        return cls(attach(name, dead_ok=dead_ok), from_start=from_start)
+
+    @property
+    def next_event(self) -> int:
+        """The number expected next: all below were taken or reported lost."""
+        return int(self._feed[0].next_event)
+
+    @property
+    def tail(self) -> int:
+        """The number that the writer will give out next."""
+        return int(self._words[0].event_tail)
+
+    def poll_array(self, limit: int | None = None) -> np.ndarray[Any, np.dtype[np.void]]:
+        """The next EVENT records, at most `limit`; overwritten by the next poll. Raises EventsLost when lapped, then goes on behind the gap."""
+        count = take_events(self._feed, self._events, self._words, self._buffer[:limit])
+        own = self._feed[0]
+        if own.lost_first:
+            raise EventsLost(int(own.lost_first), int(own.lost_last))
+        return self._buffer.view(np.ndarray)[:count]
+
+    def poll(self, limit: int | None = None) -> list[Event]:
+        """The next events, in order; empty when there is nothing new. Raises EventsLost."""
+        return [Event(row, self._instruments) for row in self.poll_array(limit).tolist()]
+
+    def close(self) -> None:
+        """Let the memory go."""
+        self._segment.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

@@ -1,0 +1,72 @@
+"""Which lane a session gets. A lane belongs to the process that holds its lock byte; the session's name stands in the lane's owner record.
+
+Looked up and taken under the attach mutex, so two processes that ask at once get different lanes, or one of them is told who has it.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+import numpy as np
+
+from shm_exchange.domain.errors import NoFreeSession, SessionInUse
+from shm_exchange.layout.regions import Writer
+from shm_exchange.ring.lane import recover_position
+from shm_exchange.shm.segment import Segment
+
+
+def take_session(segment: Segment, session: str, account: str) -> tuple[int, dict[str, np.recarray]]:
+    """Lock the lane of a session, by its name; returns the lane number and its writable arrays. Raises SessionInUse, NoFreeSession."""
+    with segment.attach_mutex():
+        number = _find(segment, session)
+        fresh = number is None
+        if number is None:
+            number = _free_lane(segment)
+        elif not segment.try_lock(number):
+            pid = int(segment.array("owner", number)[0].pid)
+            raise SessionInUse(f"session {session!r} is held by process {pid}, which is alive: close that gateway, or use another session name")
+        own = segment.writable(Writer.GATEWAY, number)
+        _write_owner(segment, own, number, session, account, fresh=fresh)
+    return number, own
+
+
+def _find(segment: Segment, session: str) -> int | None:
+    """The lane that carries this session's name."""
+    wanted = session.encode("ascii")
+    for number in range(1, segment.config.max_sessions + 1):
+        if segment.array("owner", number)[0].session == wanted:
+            return number
+    return None
+
+
+def _free_lane(segment: Segment) -> int:
+    """Lock a lane that never had an owner, else one whose owner is gone and left nothing open; returns its number."""
+    sessions = range(1, segment.config.max_sessions + 1)
+    unused = [number for number in sessions if not segment.array("owner", number)[0].session]
+    for number in [*unused, *(number for number in sessions if number not in unused and _is_settled(segment, number))]:
+        if segment.try_lock(number):
+            return number
+    raise NoFreeSession(
+        f"all {segment.config.max_sessions} sessions of exchange {segment.name!r} are taken, by living gateways or by open orders; "
+        "start the exchange with a greater max_sessions, or attach as one of its sessions"
+    )
+
+
+def _is_settled(segment: Segment, number: int) -> bool:
+    """Nothing waits in the lane and nothing of it rests in a book: another session may have it."""
+    head = segment.array("lane_heads")[number : number + 1]
+    if segment.array("report_tails")[number].open_orders:
+        return False
+    return int(recover_position(segment.array("lane", number), head)) == int(head[0].head)
+
+
+def _write_owner(segment: Segment, own: dict[str, np.recarray], number: int, session: str, account: str, *, fresh: bool) -> None:
+    """Say who owns the lane now. A new session does not see what was reported to the lane's last one."""
+    owner, head = own["owner"][0], own["report_head"][0]
+    if fresh:
+        head.head = segment.array("report_tails")[number].tail
+    head.head = max(1, head.head)
+    owner.session, owner.account = session.encode("ascii"), account.encode("ascii")
+    owner.pid, owner.started_ns = os.getpid(), time.time_ns()
+    owner.attached += 1

@@ -1,0 +1,119 @@
+"""The newest top of one book, copied from the versioned slots. Reading takes no lock, no system call, and cannot disturb anybody."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import NamedTuple, Self
+
+import numpy as np
+
+from shm_exchange.domain.errors import SnapshotBusy, UnknownSymbol
+from shm_exchange.domain.names import nearest
+from shm_exchange.layout.headers import PRICE_LEVEL, SNAPSHOT
+from shm_exchange.shm.segment import Segment, attach
+from shm_exchange.snapshot.slots import READ_TRIES, Snapshots, read_snapshot
+
+
+class Level(NamedTuple):
+    """A price and everything that is open there."""
+
+    price: Decimal
+    quantity: Decimal
+
+
+class Depth(NamedTuple):
+    """A consistent picture of one book at one moment, best levels first."""
+
+    bids: list[Level]
+    asks: list[Level]
+    last: Level | None  # last trade
+    event_number: int  # newest event contained
+    version: int  # of this instrument's snapshot; never goes back
+    time_ns: int  # sequenced time
+
+    @property
+    def bid(self) -> Level | None:
+        """Best bid."""
+        return self.bids[0] if self.bids else None
+
+    @property
+    def ask(self) -> Level | None:
+        """Best ask."""
+        return self.asks[0] if self.asks else None
+
+
+class MarketView:
+    """Reads the snapshots of one instrument. Raises UnknownSymbol, ExchangeNotFound when attached."""
+
+    def __init__(self, segment: Segment, symbol: str) -> None:
+        self._segment = segment
+        self.symbol = symbol
+        self._index = index_of(segment, symbol)
+        self._instrument = segment.config.instruments[self._index]
+        self._snapshots = Snapshots(segment.array("snapshot_latest"), segment.array("snapshots"), segment.array("snapshot_levels"))
+        self._head = np.zeros(1, SNAPSHOT).view(np.recarray)
+        self._levels = np.zeros(2 * segment.config.depth, PRICE_LEVEL).view(np.recarray)
+
+    @classmethod
+    def attach(cls, name: str, symbol: str, *, dead_ok: bool = False) -> Self:
+        """Map the exchange read-only. `dead_ok`: also one whose matcher is gone, to look at its last state."""
+        return cls(attach(name, dead_ok=dead_ok), symbol)
+
+    def depth(self, levels: int | None = None) -> Depth:
+        """Up to `levels` levels a side (default and maximum: the exchange's depth). Raises SnapshotBusy."""
+        bids, asks = self.depth_array()
+        head = self._head[0]
+        last = self._level(head.last_price_ticks, head.last_quantity) if head.last_quantity else None
+        return Depth(
+            [self._level(*level) for level in bids[:levels].tolist()],
+            [self._level(*level) for level in asks[:levels].tolist()],
+            last,
+            int(head.event_number),
+            int(head.stamp),
+            int(head.time_ns),
+        )
+
+    def depth_array(self) -> tuple[np.ndarray, np.ndarray]:
+        """Bids and asks as PRICE_LEVEL records in ticks and lots, best first. They are overwritten by the next read. Raises SnapshotBusy."""
+        if read_snapshot(self._snapshots, self._index, self._head, self._levels) < 0:
+            raise SnapshotBusy(f"the snapshot of {self.symbol} was overwritten {READ_TRIES} times while it was read; read again")
+        head, levels, depth = self._head[0], self._levels.view(np.ndarray), len(self._levels) // 2
+        return levels[: head.bid_count], levels[depth : depth + head.ask_count]
+
+    def top(self) -> Depth:
+        """The best level of each side."""
+        return self.depth(1)
+
+    def best_bid(self) -> tuple[Decimal, Decimal] | None:
+        """(price, quantity) of the best bid."""
+        return self.top().bid
+
+    def best_ask(self) -> tuple[Decimal, Decimal] | None:
+        """(price, quantity) of the best ask."""
+        return self.top().ask
+
+    @property
+    def writer_alive(self) -> bool:
+        """Whether the matcher that writes these snapshots lives."""
+        return self._segment.matcher_alive
+
+    def close(self) -> None:
+        """Let the memory go."""
+        self._segment.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _level(self, price_ticks: int, lots: int) -> Level:
+        return Level(self._instrument.price(price_ticks), self._instrument.quantity(lots))
+
+
+def index_of(segment: Segment, symbol: str) -> int:
+    """Number of an instrument. Raises UnknownSymbol."""
+    symbols = [instrument.symbol for instrument in segment.config.instruments]
+    if symbol not in symbols:
+        raise UnknownSymbol(f"exchange {segment.name!r} has no instrument {symbol!r}{nearest(symbol, symbols)}; it has {', '.join(symbols)}")
+    return symbols.index(symbol)

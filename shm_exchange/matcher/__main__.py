@@ -1,0 +1,57 @@
+"""`python -m shm_exchange.matcher NAME`: the matcher process. Started by a supervisor; answers one JSON line on standard output."""
+
+from __future__ import annotations
+
+import argparse
+import ctypes
+import json
+import os
+import signal
+import sys
+
+from shm_exchange.domain.errors import ExchangeError
+from shm_exchange.shm.root import SHM_DIR
+from shm_exchange.shm.segment import attach
+
+_PR_SET_PDEATHSIG = 1
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m shm_exchange.matcher", description="Match one exchange that a supervisor has created.")
+    parser.add_argument("name")
+    parser.add_argument("--directory", default=SHM_DIR, help="where its files lie")
+    parser.add_argument("--core", type=int, help="pin to this core")
+    parser.add_argument("--end-with-parent", action="store_true", help="end when the process that started us dies")
+    return parser.parse_args()
+
+
+def _end_with(parent: int) -> None:
+    """Ask the kernel for SIGTERM when our parent dies; it may have died before we asked."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != parent:
+        raise SystemExit("the supervisor died before the matcher was ready")
+
+
+def main() -> int:
+    """Attach, lock, match; 0 after a clean stop, 1 with the reason on standard output."""
+    parent = os.getppid()
+    arguments = _arguments()
+    if arguments.end_with_parent:
+        _end_with(parent)
+    if arguments.core is not None:
+        os.sched_setaffinity(0, {arguments.core})
+    try:
+        segment = attach(arguments.name, arguments.directory, write=True, dead_ok=True)
+        # The kernels are only imported here: a name that does not exist should fail in a tenth of a second.
+        from shm_exchange.matcher.process import MatcherProcess, refuse_interpreted, serve  # noqa: PLC0415
+
+        refuse_interpreted()
+        serve(MatcherProcess(segment))
+    except ExchangeError as error:
+        sys.stdout.write(json.dumps({"error": str(error)}) + "\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

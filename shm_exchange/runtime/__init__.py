@@ -1,0 +1,9 @@
+"""LIFE: what every process of the exchange needs around its work: cores, signals, the end of others, and how our own programs are started.
+
+    affinity  which cores we may use, pinning, and whether spinning is decent
+    pidfd     handles of processes that can never mean another one
+    signals   signals as readable bytes, for loops that poll
+    launch    `python -m …` of this package, with the caller's import path and nothing else inherited
+
+Nothing here imports numba: a supervisor must be up in a fraction of a second.
+"""
