@@ -35,13 +35,12 @@ def check_room(config: ExchangeConfig, directory: str | Path) -> None:
 
 
 def new_file(path: Path, size: int) -> int:
-    """A new file with every byte allocated and zero. Raises OSError; then nothing is left."""
+    """A new file with every byte allocated and zero. Raises OSError; the caller removes what is left."""
     fd = open_own(path, os.O_RDWR | os.O_CREAT | os.O_EXCL)
     try:
         os.posix_fallocate(fd, 0, size)
     except BaseException:
         os.close(fd)
-        path.unlink(missing_ok=True)
         raise
     return fd
 

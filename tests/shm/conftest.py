@@ -12,6 +12,7 @@ import pytest
 
 from shm_exchange.domain.config import ExchangeConfig
 from shm_exchange.domain.instrument import Instrument
+from shm_exchange.shm import Segment, create
 from tests.shm.children import Child
 
 if TYPE_CHECKING:
@@ -33,6 +34,12 @@ def name() -> str:
 @pytest.fixture
 def config(name: str) -> ExchangeConfig:
     return ExchangeConfig(name, (Instrument("ACME"),), max_sessions=4, lane_capacity=64, report_capacity=64, event_capacity=256, log_capacity=256)
+
+
+@pytest.fixture
+def created(config: ExchangeConfig, directory: str) -> Iterator[Segment]:
+    with create(config, directory) as segment:
+        yield segment
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import subprocess
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +14,8 @@ import pytest
 
 from shm_exchange.domain.errors import ExchangeRunning, NotEnoughMemory
 from shm_exchange.layout.regions import layout_of
-from shm_exchange.shm import MATCHER_BYTE, attach, create, exchanges, segment
+from shm_exchange.shm import MATCHER_BYTE, attach, create, exchanges, segment, space
+from shm_exchange.shm.locks import LockFile
 from shm_exchange.shm.root import Root, data_files, data_path, root_path, time_text
 
 if TYPE_CHECKING:
@@ -74,6 +76,25 @@ def test_a_creator_at_work_keeps_the_name(config: ExchangeConfig, directory: str
     create(config, directory).destroy()
     assert len(refused) == 1
     assert "just being started" in refused[0]
+
+
+def test_an_exchange_that_is_just_gone_does_not_keep_the_name(config: ExchangeConfig, directory: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between the open and the lock the predecessor removes its files, and still holds its lock."""
+    first = create(config, directory)
+    with closing(Root(config.name, directory, os.O_RDWR)) as old, monkeypatch.context() as patch:
+        try_lock = LockFile.try_lock
+
+        def late(file: LockFile, byte: int) -> bool:
+            patch.undo()
+            old.remove_files()
+            return try_lock(file, byte)
+
+        patch.setattr(LockFile, "try_lock", late)
+        with create(config, directory) as second:
+            assert second.is_current
+            assert not first.is_current
+            assert first.supervisor_alive
+    first.close()
 
 
 @pytest.mark.parametrize("predecessor", ["none", "killed", "empty root", "orphans"])
@@ -148,6 +169,12 @@ def test_room_that_vanishes_after_the_look_is_refused_too(config: ExchangeConfig
     monkeypatch.setattr(segment, "check_room", lambda *_: None)
     _text(replace(config, lane_capacity=1 << 14), small)
     assert list(Path(small).iterdir()) == []
+
+
+def test_memory_is_taken_before_it_is_used(small: str) -> None:
+    """A sparse file would be a bus error at some later store."""
+    with pytest.raises(OSError, match="No space left"):
+        space.new_file(Path(small) / "data", 2 << 20)
 
 
 def test_a_file_system_that_is_quite_full(config: ExchangeConfig, small: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from shm_exchange.shm import Segment, create
+from shm_exchange.shm import Segment
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
-    from shm_exchange.domain.config import ExchangeConfig
     from tests.shm.children import Child
 
     Spawn = Callable[[str], Child]
@@ -30,12 +29,6 @@ def child(work):
         os._exit(0)
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 """
-
-
-@pytest.fixture
-def created(config: ExchangeConfig, directory: str) -> Iterator[Segment]:
-    with create(config, directory) as segment:
-        yield segment
 
 
 def test_the_child_cannot_use_the_handle(created: Segment, spawn: Spawn) -> None:
