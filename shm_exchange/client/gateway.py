@@ -269,6 +269,10 @@ class Gateway:
             if park_for_report(self._reader, self._reports, self._tail, self._parked, int(left * 1e9)):
                 return True
 
+    def rings(self) -> tuple[int, np.recarray, np.recarray, np.recarray, np.recarray]:
+        """For kernels of your own: (address of the PRODUCER, READER[1], REPORT[capacity], REPORT_TAIL[1], REPORT_HEAD[1])."""
+        return self._producer, self._reader, self._reports, self._tail, self._head
+
     @property
     def submitted(self) -> int:
         """Commands this handle has put into its lane."""

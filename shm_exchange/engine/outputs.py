@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from shm_exchange._intrinsics import fence_release, store_relaxed
+from shm_exchange._intrinsics import fence_release, prefetch, store_relaxed
 from shm_exchange._jit import inlined, kernel
 from shm_exchange.domain.config import ExchangeConfig
 from shm_exchange.domain.enums import CommandKind, EventKind, Role
@@ -27,6 +27,10 @@ SESSION_OUTPUT = np.dtype(
     ]
 )
 OUTPUT_STATE = np.dtype([("touched", "i8"), ("events_unpublished", "i8")])
+
+
+SLOTS_AHEAD = 16
+"""How far ahead an output slot is asked for: its line was last in a reader's cache, and must come back before it can be written."""
 
 
 class Outputs(NamedTuple):
@@ -96,7 +100,9 @@ def _next_report(book, outputs, session):
         output.skipped += 1
         return -1
     capacity = len(outputs.reports) // (len(outputs.sessions) - 1)
-    return (session - 1) * capacity + (number & (capacity - 1))
+    base = (session - 1) * capacity
+    prefetch(outputs.reports, base + ((number + SLOTS_AHEAD) & (capacity - 1)))
+    return base + (number & (capacity - 1))
 
 
 @inlined
@@ -127,6 +133,7 @@ def emit_event(book, outputs, subject, kind, reason, resting_order_id, price_tic
     number = state.next_event
     state.next_event = number + 1
     event = outputs.events[number & (len(outputs.events) - 1)]
+    prefetch(outputs.events, (number + SLOTS_AHEAD) & (len(outputs.events) - 1))
     store_relaxed(event, "number", 0)
     fence_release()  # (A) pairs with (B) in ring.broadcast: who copies our payload sees that the old number is gone
     store_relaxed(event, "sequence", state.sequence)

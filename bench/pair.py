@@ -1,0 +1,45 @@
+"""The two processes that every cross-core measurement needs: an exchange whose matcher sits on one core, and a gateway on another.
+
+On one core both share it, nobody spins, and the figures measure the scheduler; the environment card says so.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from shm_exchange.domain.config import ExchangeConfig
+from shm_exchange.domain.instrument import Instrument
+from shm_exchange.supervisor.supervisor import Supervisor
+
+EAGER_POLLS = 1 << 40
+"""Never yield: both processes have a core of their own."""
+TICK = "0.005"
+
+
+def cores() -> tuple[int, int]:
+    """(gateway's core, matcher's core): two different ones where there are two."""
+    usable = sorted(os.sched_getaffinity(0))
+    return usable[0], usable[-1]
+
+
+def bench_config(name: str, **sizes: int) -> ExchangeConfig:
+    """One instrument with the referee's tick, and two sessions with room for its standing book."""
+    wanted = {"max_orders": 65_536, "max_sessions": 2, "session_orders": 65_536, "session_pages": 4096, "max_pages": 8192, **sizes}
+    return ExchangeConfig(f"{name}-{os.getpid()}", (Instrument("MID", TICK),), **wanted)
+
+
+@contextmanager
+def exchange(config: ExchangeConfig) -> Iterator[Supervisor]:
+    """A running matcher on its core, spinning if it has one to itself; this process pinned to the other."""
+    own, matcher = cores()
+    before = os.sched_getaffinity(0)
+    supervisor = Supervisor(config, core=matcher, end_with_parent=True)
+    try:
+        supervisor.control.set_spin_polls(EAGER_POLLS if own != matcher else 0)
+        os.sched_setaffinity(0, {own})
+        yield supervisor
+    finally:
+        os.sched_setaffinity(0, before)
+        supervisor.stop()
