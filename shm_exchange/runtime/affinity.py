@@ -46,7 +46,9 @@ def checked_cores(wanted: int | Iterable[int], usable: Collection[int] | None = 
         raise ConfigError("core=[] names no core; leave it out to run on any")
     for core in cores:
         if isinstance(core, bool) or core not in allowed:
-            raise ConfigError(f"core {core!r} cannot be used: this process may run on {_text(allowed)} (affinity, cpuset or taskset); choose one of those")
+            raise ConfigError(
+                f"core {core!r} cannot be used: this process may run on {_text(allowed)} (affinity, cpuset or taskset); choose one of those"
+            )
     return cores
 
 

@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterable
+from pathlib import Path
 from typing import IO
 
 from shm_exchange.domain.errors import ConfigError
@@ -46,7 +47,7 @@ def launch(
 
 def environment() -> dict[str, str]:
     """The environment of our children: ours, with the import path of this very process and no hidden threads."""
-    path = [os.path.abspath(entry) for entry in sys.path if isinstance(entry, str) and os.pathsep not in entry]
+    path = [str(Path.cwd() / entry) for entry in sys.path if isinstance(entry, str) and os.pathsep not in entry]
     return os.environ | dict.fromkeys(_THREADS, "1") | {"PYTHONPATH": os.pathsep.join(dict.fromkeys(path)), "SHM_EXCHANGE_CHILD": "1"}
 
 

@@ -1,0 +1,18 @@
+"""PARENT: who makes the memory, starts the others, watches them, and cleans up. Never on the order's way.
+
+    exchange    Exchange, the public handle: start, attach, stop, status, verify, spawn
+    owned       the supervisor as a child process, seen from its caller      __main__  the same, seen from inside
+    supervisor  memory + matcher + spin policy, in the process that supervises
+    matcher     the matcher as a child process                               control   the supervisor's page of words
+    serve       what a supervisor waits for                                  remote    stop and verify from any terminal
+    spawn       users' functions as processes of their own                   worker    the inside of such a process
+    warm        every kernel compiled once, before any child starts          kernels   which these are
+    status      an exchange in figures                                       wire      JSON lines between caller and supervisor
+
+Only `kernels` imports numba when it is imported, so a supervisor is up in a fraction of a second.
+"""
+
+from shm_exchange.supervisor.exchange import Exchange
+from shm_exchange.supervisor.spawn import Child
+
+__all__ = ["Child", "Exchange"]

@@ -1,0 +1,190 @@
+"""`Exchange`: the handle of a running exchange, in the process that started it or in any other.
+
+with Exchange.start("demo", [Instrument("ACME")]) as exchange:      ours: it ends with this block, and with this process at the latest
+    children = exchange.spawn(trader, count=4)
+exchange = Exchange.attach("demo")                                  somebody's: we look, spawn, and may ask it to stop
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from itertools import cycle, islice
+from pathlib import Path
+from typing import Any, Self
+
+from shm_exchange.domain.config import ExchangeConfig
+from shm_exchange.domain.errors import ExchangeNotFound, HandleClosed, ProcessDied
+from shm_exchange.domain.instrument import Instrument
+from shm_exchange.runtime.affinity import checked_cores, usable_cores
+from shm_exchange.shm import SHM_DIR, Segment, attach
+from shm_exchange.supervisor.control import Verdict
+from shm_exchange.supervisor.owned import OwnedSupervisor
+from shm_exchange.supervisor.remote import stop_segment, verify_exchange
+from shm_exchange.supervisor.spawn import Child, Task, function_name, packed_arguments, session_names
+from shm_exchange.supervisor.status import status_of
+from shm_exchange.supervisor.supervisor import VERIFY_SECONDS
+from shm_exchange.supervisor.warm import ensure_warm
+from shm_exchange.supervisor.wire import config_of
+
+
+class Exchange:
+    """A running exchange. Made by `start` (then it is ours) and `attach`."""
+
+    def __init__(self, segment: Segment, directory: str | Path, owned: OwnedSupervisor | None = None) -> None:
+        self.name = segment.name
+        self.config: ExchangeConfig = segment.config
+        self.children: list[Child] = []
+        """Everything that `spawn` started through this handle."""
+        self._segment = segment
+        self._directory = str(directory)
+        self._owned = owned
+        self._pid = os.getpid()
+        self._cores = usable_cores()
+        self._closed = False
+        self._told = False
+        self._trouble = ""
+        if owned is not None:
+            atexit.register(self._stop_at_exit)
+
+    @classmethod
+    def start(cls, name: str, instruments: Iterable[Instrument], *, core: int | None = None, directory: str | Path = SHM_DIR, **sizes: int) -> Self:
+        """Start an exchange that ends with this process, or with `stop`, or at the end of a `with` block.
+
+        A child process makes the memory and starts the matcher, pinned to `core` if that is given; kernels are compiled first where no cache has
+        them. `sizes` are those of ExchangeConfig: max_orders, max_sessions, lane_capacity, depth … Raises ExchangeRunning, NotEnoughMemory,
+        ConfigError, ProcessDied.
+        """
+        config = config_of(name, instruments, sizes)
+        if core is not None:
+            checked_cores(core)
+        ensure_warm()
+        owned = OwnedSupervisor(config, directory, core)
+        try:
+            return cls(attach(name, directory, write=True, populate=False), directory, owned)
+        except BaseException:
+            owned.close()
+            raise
+
+    @classmethod
+    def attach(cls, name: str, *, directory: str | Path = SHM_DIR) -> Self:
+        """A handle of an exchange that another process runs. Raises ExchangeNotFound, LayoutMismatch."""
+        return cls(attach(name, directory, write=True, populate=False), directory)
+
+    def status(self) -> dict[str, Any]:
+        """The exchange in figures: counters, lanes, the matcher's pulse. Raises HandleClosed after `stop`."""
+        return status_of(self._segment)
+
+    def verify(self, timeout: float = VERIFY_SECONDS) -> Verdict:
+        """Let the matcher check every invariant of its book, and hash its state. Raises ProcessDied, ExchangeError."""
+        self._check_open()
+        if self._owned is None:
+            return verify_exchange(self.name, self._directory, timeout)
+        return Verdict(*self._request("verify", timeout=timeout)["verdict"])
+
+    def spawn(
+        self,
+        function: Callable[..., object] | str,
+        *arguments: Any,
+        session: str | None = None,
+        account: str | None = None,
+        core: int | Sequence[int] | None = None,
+        count: int = 1,
+        gateway: bool = True,
+        **named: Any,
+    ) -> list[Child]:
+        """Run `function(gateway, *arguments, **named)` in `count` new processes, each with a gateway of its own.
+
+        The function must be importable, and may be given as "module:function". session, account: names, in which {n} counts 1, 2 …; a session
+        that several would share gets "-{n}" at its end; by default sessions are named after the function. core: one, or several that the
+        processes take in turn. gateway=False: no gateway, the function gets its own arguments only. The processes end with the exchange, and
+        with this process. Raises ConfigError.
+        """
+        self._check_open()
+        target = function_name(function)
+        payload = packed_arguments(arguments, named)
+        names = session_names(session, target, len(self.children) + 1, count)
+        cores = [[one] for one in checked_cores(core, self._cores)] if core is not None else [list(self._cores)]
+        started: list[Child] = []
+        try:
+            for number, (name, chosen) in enumerate(zip(names, islice(cycle(cores), count), strict=True), 1):
+                trader = account and account.replace("{n}", str(number))
+                task = Task(target, self.name, self._directory, name if gateway else None, trader, chosen, [self._pid, self._lifeline()])
+                started.append(Child(name, task, payload))
+            if self._owned is not None:
+                self._request("spawned", pids=[child.pid for child in started])
+        except BaseException:
+            for child in started:
+                child.end()
+            raise
+        self.children += started
+        return started
+
+    def stop(self) -> None:
+        """End all spawned processes, the matcher and the supervisor, and remove the memory. Again is harmless.
+
+        Of an attached exchange: end what we spawned, then ask whoever runs it to stop it. Raises HandleClosed in a forked child, ExchangeError when
+        the supervisor of an attached exchange does not stop.
+        """
+        self._end(stop=True)
+
+    def close(self) -> None:
+        """Let go: of an exchange that we started as `stop`; of an attached one only what we spawned ends. Again is harmless."""
+        self._end(stop=self._owned is not None)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """`close`. Raises ProcessDied for a death that no other error has told of."""
+        if self._pid != os.getpid():
+            return
+        self.close()
+        if self._trouble and kind is None:
+            raise ProcessDied(self._trouble)
+
+    def __repr__(self) -> str:
+        return f"<Exchange {self.name!r}, {'closed' if self._closed else 'ours' if self._owned is not None else 'attached'}>"
+
+    def _end(self, *, stop: bool) -> None:
+        if self._pid != os.getpid():
+            raise HandleClosed(f"exchange {self.name!r} belongs to process {self._pid}, which forked this one; it is stopped there")
+        if self._closed:
+            return
+        trouble = [child.unseen_problem for child in self.children]
+        for child in self.children:
+            child.terminate()
+        for child in self.children:
+            child.end()
+        if self._owned is not None:
+            trouble.append(self._owned.stop())
+        if stop:
+            with suppress(ExchangeNotFound):
+                stop_segment(self._segment)
+        self._segment.close()
+        self._closed = True
+        self._trouble = "" if self._told else "\n".join(filter(None, trouble))
+        atexit.unregister(self._stop_at_exit)
+
+    def _stop_at_exit(self) -> None:
+        if self._pid == os.getpid():
+            self._end(stop=True)
+
+    def _check_open(self) -> None:
+        if self._closed or self._pid != os.getpid():
+            raise HandleClosed(f"this handle of exchange {self.name!r} was closed, or belongs to the process that forked this one; attach again")
+
+    def _request(self, what: str, **details: Any) -> dict[str, Any]:
+        """Ask our supervisor."""
+        assert self._owned is not None
+        try:
+            return self._owned.request(what, **details)
+        except ProcessDied:
+            self._told = True
+            raise
+
+    def _lifeline(self) -> int:
+        """The process whose end is the end of the exchange."""
+        return self._owned.pid if self._owned is not None else int(self._segment.array("matcher")["pid"][0])

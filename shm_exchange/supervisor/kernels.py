@@ -1,0 +1,127 @@
+"""`python -m shm_exchange.supervisor.kernels`: the tour that compiles every kernel, a tiny exchange of its own used once in every way.
+
+numba compiles a kernel for the types it is called with, and an array that cannot be written is another type than one that can. So nothing here calls
+a kernel directly: the very classes that use it do, over real memory. The matcher runs in a thread, since a gateway waits for its answers.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+from collections.abc import Callable
+from contextlib import ExitStack
+
+import numpy as np
+
+from shm_exchange.client import BookReplica, EventFeed, Gateway, MarketView
+from shm_exchange.domain.config import ExchangeConfig
+from shm_exchange.domain.enums import Side
+from shm_exchange.domain.instrument import Instrument
+from shm_exchange.engine.apply import apply
+from shm_exchange.engine.check import book_hash, check_book, state_hash
+from shm_exchange.layout.records import COMMAND
+from shm_exchange.matcher.process import MatcherProcess, open_bundles
+from shm_exchange.matcher.step import process
+from shm_exchange.shm import attach, create
+
+Group = tuple[str, Callable[[], None]]
+_SYMBOL = "WARM"
+
+
+def groups() -> list[Group]:
+    """What is compiled, by name and in order: each step uses what those before it left open."""
+    tour = _Tour()
+    return [
+        ("rules of the book and its checks", tour.book),
+        ("matching", tour.matching),
+        ("publishing", tour.publishing),
+        ("the matcher's loop", tour.loop),
+        ("gateway: submit, poll, wait", tour.gateway),
+        ("snapshots and events", tour.readers),
+        ("replica of the book", tour.replica),
+        ("end of the tour", tour.close),
+    ]
+
+
+class _Tour:
+    """The tiny exchange. `close` removes it."""
+
+    def __init__(self) -> None:
+        self._name = f"warm-{os.getpid()}"
+        self._open = ExitStack()
+
+    def book(self) -> None:
+        sizes = {"max_orders": 64, "max_sessions": 1, "lane_capacity": 64, "report_capacity": 64, "event_capacity": 256, "log_capacity": 256}
+        config = ExchangeConfig(self._name, (Instrument(_SYMBOL),), **sizes, sweep_budget=16)
+        self._open.callback(create(config).destroy)
+        self._segment = self._open.enter_context(attach(self._name, write=True))
+        self._matcher = MatcherProcess(self._segment)
+        self._bundles = open_bundles(self._segment)
+        check_book(self._bundles.book)
+        state_hash(self._bundles.book)
+        book_hash(self._bundles.book, 0)
+
+    def matching(self) -> None:
+        apply(self._bundles.book, self._bundles.outputs, self._bundles.log, 0)
+
+    def publishing(self) -> None:
+        process(self._bundles.memory, *self._bundles[2:], 0)
+
+    def loop(self) -> None:
+        self._matcher.warm()
+        thread = threading.Thread(target=self._matcher.run, name="matcher")
+        self._matcher.announce()
+        thread.start()
+        self._open.callback(thread.join)
+        self._open.callback(self._matcher.ask_to_stop)
+
+    def gateway(self) -> None:
+        gateway = self._open.enter_context(Gateway.attach(self._name, session="warm"))
+        first = gateway.limit(_SYMBOL, Side.BUY, price_ticks=100, quantity=5)
+        gateway.limit(_SYMBOL, Side.BUY, price="1.01", quantity="5", client_order_id=7)
+        gateway.market(_SYMBOL, Side.SELL, quantity=1)
+        gateway.reduce(first, 1)
+        gateway.cancel(first)
+        gateway.submit_many(np.zeros(1, COMMAND))
+        gateway.wait(1.0)
+        gateway.poll()
+        gateway.poll_array()
+        gateway.ack()
+        gateway.wait(0.001)
+
+    def readers(self) -> None:
+        with MarketView.attach(self._name, _SYMBOL) as view, EventFeed.attach(self._name, from_start=True) as feed:
+            view.depth()
+            feed.poll()
+            feed.poll_array()
+
+    def replica(self) -> None:
+        with BookReplica.attach(self._name, _SYMBOL) as replica:
+            replica.orders("1.01")
+            replica.levels(Side.BUY)
+            replica.volume("1.01")
+            replica.book_hash(_SYMBOL)
+
+    def close(self) -> None:
+        self._open.close()
+
+
+def main() -> None:
+    """Compile everything, and say on standard output what comes next."""
+    steps = groups()
+    for done, (name, compile_group) in enumerate(steps):
+        _announce(name, done, len(steps))
+        compile_group()
+    _announce("done", len(steps), len(steps))
+
+
+def _announce(name: str, done: int, total: int) -> None:
+    """Tell our parent. Where it has ended there is nobody to compile for, and the broken pipe ends us."""
+    sys.stdout.write(json.dumps({"name": name, "done": done, "total": total}) + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()

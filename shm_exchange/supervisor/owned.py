@@ -1,0 +1,109 @@
+"""The supervisor as a child process, seen from the caller of `Exchange.start`."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import threading
+from pathlib import Path
+from typing import Any
+
+from shm_exchange.domain.config import ExchangeConfig
+from shm_exchange.domain.errors import ExchangeError, ExchangeNotFound, ProcessDied
+from shm_exchange.runtime import pidfd
+from shm_exchange.runtime.launch import launch
+from shm_exchange.supervisor.supervisor import died
+from shm_exchange.supervisor.wire import Channel, packed_config, unpacked_error
+
+MODULE = "shm_exchange.supervisor"
+_STOP_SECONDS = 15.0
+_GRACE_SECONDS = 2.0
+
+
+class OwnedSupervisor:
+    """A supervisor child that answers. Raises what it could not do: ExchangeRunning, NotEnoughMemory, ConfigError, ProcessDied."""
+
+    def __init__(self, config: ExchangeConfig, directory: str | Path, core: int | None) -> None:
+        self._name = config.name
+        self._process = launch(MODULE, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._channel = Channel(self._process.stdout.fileno(), self._process.stdin.fileno())
+        self._mutex = threading.Lock()
+        self._requests = 0
+        self.pid = self._process.pid
+        try:
+            self._send(config=packed_config(config), directory=str(directory), core=core, caller=os.getpid())
+            answer = self._receive(None)
+        except BaseException:
+            self.close()
+            raise
+        if "error" in answer:
+            self.close()
+            raise unpacked_error(answer["error"])
+        self.matcher_pid = int(answer["matcher_pid"])
+
+    def request(self, what: str, **details: Any) -> dict[str, Any]:
+        """Ask, and wait for the answer. Raises ProcessDied when the supervisor has ended, and whatever error it answers."""
+        with self._mutex:
+            self._requests += 1
+            self._send(request=what, id=self._requests, **details)
+            while True:
+                answer = self._receive(None)
+                if answer.get("id") == self._requests:  # an interrupted request may have left its answer behind
+                    break
+        if "error" in answer:
+            raise unpacked_error(answer["error"])
+        return answer
+
+    def stop(self) -> str:
+        """Let it end the matcher and remove the memory. Returns what was wrong with the end, or nothing."""
+        with self._mutex:
+            try:
+                self._send(request="stop", id=0)
+                while "stopped" not in (answer := self._receive(_STOP_SECONDS)):
+                    continue
+                return str(answer["trouble"])
+            except ExchangeNotFound:  # somebody else stopped it before
+                return ""
+            except ExchangeError as error:
+                return str(error)
+            finally:
+                self.close()
+
+    def close(self) -> None:
+        """Close the pipes, which tells it to end; wait for that, and insist."""
+        self._channel.forget()
+        for stream in (self._process.stdin, self._process.stdout):
+            if stream is not None:
+                stream.close()
+        try:
+            self._process.wait(_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.terminate()
+            try:
+                self._process.wait(_GRACE_SECONDS)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+
+    def _send(self, **message: Any) -> None:
+        try:
+            self._channel.send(**message)
+        except BrokenPipeError as error:
+            raise self._died() from error
+
+    def _receive(self, timeout: float | None) -> dict[str, Any]:
+        try:
+            answer = self._channel.receive(timeout)
+        except TimeoutError as error:
+            raise ExchangeError(f"the supervisor of exchange {self._name!r}, process {self.pid}, does not answer; it will be killed") from error
+        if answer is None:
+            raise self._died()
+        return answer
+
+    def _died(self) -> ExchangeError:
+        if (code := self._process.wait()) == 0:
+            return ExchangeNotFound(f"exchange {self._name!r} was stopped: by stop(), by a SIGTERM to process {self.pid}, or by `shm-exchange stop`")
+        how = pidfd.describe_exit(code)
+        return ProcessDied(died(f"the supervisor of exchange {self._name!r}", how, "its matcher ended with it: stop and start again"))

@@ -1,0 +1,117 @@
+"""Stop and verify an exchange from any process of the same user: through its supervisor, or in place of one that died.
+
+A supervisor is asked by signal. A matcher whose supervisor died (`shm-exchange run` leaves it running) is an orphan: whoever wants something of it
+takes the supervisor byte and writes the words a supervisor writes. Every signal goes through a pidfd taken while the byte lock said that this very
+process is alive, so it can never reach a stranger who got the same pid.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from shm_exchange.domain.errors import ExchangeError, ExchangeNotFound, ProcessDied
+from shm_exchange.runtime import pidfd
+from shm_exchange.shm import MATCHER_BYTE, SHM_DIR, SUPERVISOR_BYTE, Segment, attach, reap
+from shm_exchange.supervisor.control import Control, Verdict, await_verdict, read_verdict
+from shm_exchange.supervisor.serve import PLEASE_VERIFY
+
+STOP_SECONDS = 15.0
+_GRACE_SECONDS = 5.0
+_POLL_SECONDS = 0.005
+
+
+def stop_exchange(name: str, directory: str | Path = SHM_DIR, timeout: float = STOP_SECONDS) -> bool:
+    """Stop whatever runs an exchange, and remove its files. False when nothing of it was there. Raises ExchangeError after `timeout` seconds."""
+    try:
+        with attach(name, directory, write=True, dead_ok=True, populate=False) as segment:
+            stop_segment(segment, timeout)
+    except ExchangeNotFound:
+        return reap(name, directory)
+    return True
+
+
+def stop_segment(segment: Segment, timeout: float = STOP_SECONDS) -> None:
+    """Stop this very exchange, and none that took its name since. Caller: attached with write=True. Raises ExchangeNotFound, ExchangeError."""
+    if segment.is_current and not _ask_supervisor(segment, time.monotonic() + timeout):
+        _stop_orphan(segment)
+
+
+def verify_exchange(name: str, directory: str | Path, timeout: float) -> Verdict:
+    """Let the matcher of an exchange check its book, whoever supervises it. Raises ExchangeNotFound, ProcessDied, ExchangeError."""
+    with attach(name, directory, write=True, populate=False) as segment, _process(segment, MATCHER_BYTE) as matcher:
+        if matcher is None:
+            raise ProcessDied(f"the matcher of exchange {name!r} is dead; stop it with `shm-exchange stop {name}` and start it again")
+        if segment.try_lock(SUPERVISOR_BYTE):
+            verdict = Control(segment).verify(lambda seconds: pidfd.has_ended(matcher, seconds), timeout)
+        else:
+            verdict = _ask_for_verdict(segment, matcher, timeout)
+    if verdict is None:
+        raise ProcessDied(f"the matcher of exchange {name!r} died while it was asked to check its book")
+    return verdict
+
+
+def _ask_for_verdict(segment: Segment, matcher: int, timeout: float) -> Verdict | None:
+    words, before = segment.array("matcher"), int(segment.array("control")["verify"][0])
+    with _process(segment, SUPERVISOR_BYTE) as supervisor:
+        if supervisor is not None:
+            pidfd.send(supervisor, PLEASE_VERIFY)
+        newer = lambda: read_verdict(words) if int(words["verified"][0]) > before else None  # noqa: E731
+        return await_verdict(segment.name, newer, lambda seconds: pidfd.has_ended(matcher, seconds), timeout)
+
+
+def _ask_supervisor(segment: Segment, deadline: float) -> bool:
+    """SIGTERM a living supervisor and wait until it gave up its byte; False when there is none. Raises ExchangeError at the deadline."""
+    with _process(segment, SUPERVISOR_BYTE) as supervisor:
+        if supervisor is None:
+            return False
+        pid = int(segment.array("control")["supervisor_pid"][0])
+        if pid == os.getpid():
+            raise ExchangeError(f"exchange {segment.name!r} is supervised by this very process: stop it there, with its own stop()")
+        pidfd.send(supervisor, signal.SIGTERM)
+        while segment.supervisor_alive:
+            if time.monotonic() > deadline:
+                cure = f"end it with `kill -9 {pid}`, then `shm-exchange stop {segment.name}`"
+                raise ExchangeError(f"the supervisor of exchange {segment.name!r}, process {pid}, was asked to stop and did not in time; {cure}")
+            pidfd.has_ended(supervisor, _POLL_SECONDS)
+    return True
+
+
+def _stop_orphan(segment: Segment) -> None:
+    """Be the supervisor for as long as it takes to end the matcher, if it lives, and remove the files. Raises ExchangeNotFound."""
+    if not segment.try_lock(SUPERVISOR_BYTE):
+        return  # somebody else is at it
+    Control(segment).ask_to_stop()
+    with _process(segment, MATCHER_BYTE) as matcher:
+        if matcher is not None and not pidfd.has_ended(matcher, _GRACE_SECONDS):
+            pidfd.end(matcher, _GRACE_SECONDS)
+    segment.destroy()
+
+
+@contextmanager
+def _process(segment: Segment, byte: int) -> Iterator[int | None]:
+    """A pidfd of the living process that holds the byte of a role; None when there is none."""
+    where = ("matcher", "pid") if byte == MATCHER_BYTE else ("control", "supervisor_pid")
+    handle = _open(segment, byte, *where)
+    try:
+        yield handle
+    finally:
+        if handle is not None:
+            os.close(handle)
+
+
+def _open(segment: Segment, byte: int, array: str, field: str) -> int | None:
+    words = segment.array(array)
+    while segment.is_held(byte):
+        pid = int(words[field][0])
+        handles = pidfd.open_pidfds([pid] if pid else [])
+        if pid in handles and segment.is_held(byte) and int(words[field][0]) == pid:
+            return handles[pid]
+        for handle in handles.values():
+            os.close(handle)
+        time.sleep(_POLL_SECONDS)  # it has its byte and writes its pid next, or has just ended
+    return None

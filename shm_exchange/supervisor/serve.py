@@ -1,0 +1,115 @@
+"""What a supervisor waits for: signals, the end of its matcher, the end of its caller, requests; and once a second it counts processes.
+
+In the foreground (`shm-exchange run`) it ends with SIGINT or SIGTERM, or when the matcher died. As the child of `Exchange.start` it ends when it is
+told to, or when its caller died or closed the pipe; after its matcher died it goes on to say so to whoever asks.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+from typing import Any
+
+from shm_exchange.domain.errors import ExchangeError
+from shm_exchange.runtime import pidfd
+from shm_exchange.runtime.signals import SignalPipe
+from shm_exchange.supervisor.supervisor import Supervisor
+from shm_exchange.supervisor.wire import Channel, packed_error
+
+PLEASE_VERIFY = signal.SIGURG
+"""Sent by whoever only attached and wants the book checked: a supervisor that does not listen yet ignores this signal by default."""
+_TICK_SECONDS = 1.0
+
+
+def supervisor_signals(*more: signal.Signals) -> SignalPipe:
+    """The signals a supervisor listens to. Open it before there is anything to clean up."""
+    return SignalPipe(signal.SIGTERM, PLEASE_VERIFY, *more)
+
+
+def serve_in_foreground(supervisor: Supervisor, signals: SignalPipe) -> str:
+    """Until a signal of `signals` asks to end: "" then; or what became of the matcher when it died first. The caller stops the supervisor."""
+    return _Service(supervisor, signals).run()
+
+
+def serve_caller(supervisor: Supervisor, signals: SignalPipe, channel: Channel, caller: int) -> None:
+    """Until told to stop, or until `caller` (a pidfd) has ended. The caller of this function stops the supervisor."""
+    _Service(supervisor, signals, channel, caller).run()
+
+
+class _Service:
+    def __init__(self, supervisor: Supervisor, signals: SignalPipe, channel: Channel | None = None, caller: int | None = None) -> None:
+        self._supervisor = supervisor
+        self._signals = signals
+        self._channel = channel
+        self._caller = caller
+        self._mourned = False
+
+    def run(self) -> str:
+        """Wait, and do what is due, until there is a reason to end."""
+        while True:
+            ready = pidfd.readable(self._sources(), _TICK_SECONDS)
+            if self._signals.fileno() in ready and self._signaled():
+                return ""
+            if self._caller in ready:
+                return ""
+            if self._supervisor.matcher.pidfd in ready and (death := self._mourn()):
+                return death
+            if self._channel is not None and self._channel.reader in ready and self._requested(self._channel):
+                return ""
+            if not ready:
+                self._supervisor.update_spinning()
+
+    def _sources(self) -> list[int]:
+        sources = [self._signals.fileno()]
+        if not self._mourned:
+            sources.append(self._supervisor.matcher.pidfd)
+        if self._channel is not None and self._caller is not None:
+            sources += [self._channel.reader, self._caller]
+        return sources
+
+    def _signaled(self) -> bool:
+        """Whether a signal asks to end; a wish for a check is granted on the way."""
+        taken = self._signals.taken()
+        if PLEASE_VERIFY in taken and not self._mourned:
+            try:
+                self._supervisor.verify()
+            except ExchangeError as error:
+                _tell(str(error))
+        return bool(taken - {PLEASE_VERIFY})
+
+    def _mourn(self) -> str:
+        """The matcher died. In the foreground that is the end; a caller is told now, and again by every answer."""
+        self._mourned = True
+        death = self._supervisor.matcher_death
+        if self._channel is None:
+            return death
+        _tell(death)
+        return ""
+
+    def _requested(self, channel: Channel) -> bool:
+        """Answer what was asked; whether to end."""
+        going_on = channel.fill()
+        while (request := channel.take()) is not None:
+            if request["request"] == "stop":
+                return True
+            channel.send(id=request["id"], **self._answer(request))
+        return not going_on
+
+    def _answer(self, request: dict[str, Any]) -> dict[str, Any]:
+        supervisor = self._supervisor
+        try:
+            if death := supervisor.matcher_death:
+                return {"error": {"kind": "ProcessDied", "text": death}}
+            if request["request"] == "verify":
+                return {"verdict": supervisor.verify(request["timeout"])}
+            if request["request"] == "spawned":
+                supervisor.take_charge(request["pids"])
+        except ExchangeError as error:
+            return {"error": packed_error(error)}
+        return {}
+
+
+def _tell(text: str) -> None:
+    """Say it on standard error, which is the caller's."""
+    sys.stderr.write(f"shm-exchange: {text}\n")
+    sys.stderr.flush()

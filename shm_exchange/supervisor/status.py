@@ -1,0 +1,83 @@
+"""An exchange in figures, read from its memory: no process is asked, so it also works when none is left."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import numpy as np
+
+from shm_exchange.layout.headers import MATCHER_RUNNING, MATCHER_STARTING, MATCHER_STOPPED
+from shm_exchange.shm import MATCHER_BYTE, Segment
+
+_STATES = {MATCHER_STARTING: "starting", MATCHER_RUNNING: "running", MATCHER_STOPPED: "stopped"}
+_COUNTS = (
+    "commands",
+    "reports",
+    "reports_skipped",
+    "trades",
+    "rejects",
+    "malformed",
+    "open_orders",
+    "open_orders_high",
+    "lane_depth_high",
+    "batch_high",
+)
+
+
+def status_of(segment: Segment) -> dict[str, Any]:
+    """Plain figures and words, fit for JSON. They are read one after the other while the matcher works: they agree when it is idle."""
+    counters, matcher, control = (segment.array(name)[0] for name in ("counters", "matcher", "control"))
+    alive = segment.is_held(MATCHER_BYTE)
+    idle, busy = int(counters.idle_ns), int(counters.sweep_ns)
+    heartbeat = int(matcher.heartbeat_ns)
+    return {
+        "name": segment.name,
+        "matcher": _STATES.get(int(matcher.state), "unknown") if alive else "stopped" if matcher.state == MATCHER_STOPPED else "dead",
+        "matcher_pid": int(matcher.pid),
+        "supervisor_alive": segment.supervisor_alive,
+        "supervisor_pid": int(control.supervisor_pid),
+        "instruments": [instrument.symbol for instrument in segment.config.instruments],
+        "memory_bytes": segment.layout.size,
+        **{name: int(counters[name]) for name in _COUNTS},
+        "events": max(0, int(matcher.event_tail) - 1),
+        "sweeps": int(counters.sweeps),
+        "sweep_ns": busy,
+        "sweep_ns_mean": busy // max(1, int(counters.sweeps)),
+        "idle_share": round(idle / (idle + busy), 4) if idle + busy else 1.0,
+        "parks": int(counters.parks),
+        "wakes": int(counters.wakes),
+        "spins": bool(control.spin_polls),
+        "heartbeat_age_seconds": round(max(0, time.monotonic_ns() - heartbeat) / 1e9, 3) if heartbeat else None,
+        "lanes": [_lane(segment, session) for session in _owned(segment)],
+    }
+
+
+def living_owners(segment: Segment) -> set[int]:
+    """The processes that hold a session now."""
+    pids = segment.array("owner")["pid"]
+    return {int(pids[session - 1]) for session in _owned(segment) if segment.is_held(session)}
+
+
+def _owned(segment: Segment) -> list[int]:
+    """Sessions that somebody has, or had."""
+    return [int(index) + 1 for index in np.flatnonzero(segment.array("owner")["pid"])]
+
+
+def _lane(segment: Segment, session: int) -> dict[str, Any]:
+    owner = segment.array("owner", session)[0]
+    head, tail = segment.array("lane_heads")[session], segment.array("report_tails")[session]
+    return {
+        "number": session,
+        "session": bytes(owner.session).decode("ascii", "replace"),
+        "account": bytes(owner.account).decode("ascii", "replace"),
+        "pid": int(owner.pid),
+        "alive": segment.is_held(session),
+        "attached": int(owner.attached),
+        "commands": max(0, int(head.head) - 1),
+        "depth": int(head.depth),
+        "reports": max(0, int(tail.tail) - 1),
+        "reports_waiting": max(0, int(tail.tail) - int(segment.array("report_head", session)[0].head)),
+        "reports_skipped": int(tail.skipped),
+        "open_orders": int(tail.open_orders),
+    }

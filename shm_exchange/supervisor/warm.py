@@ -1,0 +1,123 @@
+"""Every kernel compiled once into the cache folder, before any child starts.
+
+A marker beside the cache says that it was done, for these very sources. Of several processes that find none, one compiles under a lock while the
+others wait, so sixteen that start cold together take as long as one. The compiler runs in a process of its own, `python -m
+shm_exchange.supervisor.kernels`: the caller stays free of numba, or keeps its own numba as it was. That process says on standard output, a JSON line
+each time, what it is about to compile.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from shm_exchange._cache import cache_folder
+from shm_exchange.domain.errors import ProcessDied
+from shm_exchange.runtime.launch import launch, memory_file, memory_text
+from shm_exchange.runtime.pidfd import describe_exit
+from shm_exchange.supervisor.wire import Channel
+
+MODULE = "shm_exchange.supervisor.kernels"
+Progress = Callable[[str, int, int], None]
+"""Called with what is being compiled, how many groups of kernels are done, and how many there are; at least once a second."""
+
+_QUIET_SECONDS = 1.0
+_AGAIN_SECONDS = 10.0
+
+
+def ensure_warm(progress: Progress | None = None) -> bool:
+    """Compile what is not in the cache yet; False when there was nothing to do. Raises ProcessDied when it cannot be compiled.
+
+    Without a `progress` of the caller's, what goes on is said on standard error: at once on a terminal, elsewhere once it has taken a second.
+    """
+    if os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0"):
+        return False
+    marker = _marker()
+    if marker.exists():
+        return False
+    say = progress or _Lines().say
+    with _alone(marker.with_name("warm.lock"), say):
+        if marker.exists():
+            return False
+        _compile(say)
+        marker.touch(mode=0o600)
+    return True
+
+
+def _marker() -> Path:
+    """Named by the list of what is compiled; the folder is named by everything else that matters."""
+    digest = hashlib.sha256(Path(__file__).with_name("kernels.py").read_bytes())
+    return Path(cache_folder()) / f"warm-{digest.hexdigest()[:12]}"
+
+
+@contextmanager
+def _alone(path: Path, say: Progress) -> Iterator[None]:
+    """Hold the lock of the folder. It ends with this process, however that ends."""
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say("another process compiles them, waiting for it", 0, 0)
+            fcntl.flock(fd, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(fd)
+
+
+def _compile(say: Progress) -> None:
+    errors = memory_file("warm stderr")
+    process = launch(MODULE, stdout=subprocess.PIPE, stderr=errors)
+    try:
+        assert process.stdout is not None
+        with process.stdout as stdout:
+            _follow(Channel(stdout.fileno(), -1), say)
+        if code := process.wait():
+            said = "".join(f"\n    {line}" for line in memory_text(errors).splitlines())
+            raise ProcessDied(f"the kernels could not be compiled: {describe_exit(code)}; the last line says why, `shm-exchange doctor` more{said}")
+    finally:
+        process.kill()
+        process.wait()
+        os.close(errors)
+
+
+def _follow(steps: Channel, say: Progress) -> None:
+    """Pass on what the compiler says, and say it again every second that it says nothing."""
+    step: dict[str, Any] | None = None
+    while True:
+        try:
+            step = steps.receive(_QUIET_SECONDS)
+        except TimeoutError:
+            pass
+        else:
+            if step is None:
+                return
+        if step is not None:
+            say(step["name"], step["done"], step["total"])
+
+
+class _Lines:
+    """Progress as plain lines on standard error: each step once, and again when it takes long."""
+
+    def __init__(self) -> None:
+        self._started = time.monotonic()
+        self._terminal = sys.stderr is not None and sys.stderr.isatty()
+        self._said = ("", 0.0)
+
+    def say(self, name: str, done: int, total: int) -> None:
+        seconds = time.monotonic() - self._started
+        last, when = self._said
+        if sys.stderr is None or (not self._terminal and seconds < _QUIET_SECONDS) or (name == last and seconds < when + _AGAIN_SECONDS):
+            return
+        self._said = (name, seconds)
+        count = f"{done}/{total} " if total else ""
+        sys.stderr.write(f"shm-exchange: compiling kernels, once for this machine: {count}{name} ({seconds:.0f} s)\n")
+        sys.stderr.flush()
