@@ -1,0 +1,97 @@
+"""An exchange as people describe it: a TOML file, flags that override it, and the same as TOML again.
+
+    [exchange]
+    name = "demo"
+    max_orders = 65536
+
+    [[instrument]]
+    symbol = "ACME"
+    tick_size = "0.01"        a number without quotes is as good: it is read exactly
+    lot_size = "1"
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from shm_exchange.domain.config import ExchangeConfig
+from shm_exchange.domain.errors import ConfigError
+from shm_exchange.domain.instrument import Instrument
+from shm_exchange.domain.names import nearest
+from shm_exchange.supervisor.wire import SIZES
+
+DEFAULT_NAME = "demo"
+DEFAULT_INSTRUMENT = "ACME:0.01:1"
+_TABLES = ("exchange", "instrument")
+_EXCHANGE_KEYS = ("name", *SIZES)
+_INSTRUMENT_KEYS = ("symbol", "tick_size", "lot_size", "min_price", "max_price")
+
+
+def configured(source: str | None, name: str | None, instruments: Iterable[str], sizes: Mapping[str, int | None]) -> ExchangeConfig:
+    """The configuration of a TOML file or a bare name (`source`), overridden by flags. Raises ConfigError."""
+    is_file = source is not None and _is_file(source)
+    exchange, listed = read_toml(Path(source)) if source is not None and is_file else ({}, [])
+    exchange |= {key: value for key, value in sizes.items() if value is not None}
+    if name is not None:
+        exchange["name"] = name
+    elif source is not None and not is_file:
+        exchange["name"] = source
+    flagged = [instrument_of(text) for text in instruments]
+    return ExchangeConfig(exchange.pop("name", DEFAULT_NAME), tuple(flagged or listed or [instrument_of(DEFAULT_INSTRUMENT)]), **exchange)
+
+
+def _is_file(source: str) -> bool:
+    """A name has neither a dot nor a slash, so what has one is meant as a file."""
+    return "/" in source or "." in source or Path(source).is_file()
+
+
+def instrument_of(text: str) -> Instrument:
+    """SYMBOL[:TICK[:LOT[:MIN[:MAX]]]]. Raises ConfigError."""
+    parts = text.split(":")
+    if len(parts) > len(_INSTRUMENT_KEYS):
+        raise ConfigError(f"instrument {text!r} has too many parts; write SYMBOL:TICK:LOT, or SYMBOL:TICK:LOT:MIN_PRICE:MAX_PRICE")
+    return Instrument(**{key: part for key, part in zip(_INSTRUMENT_KEYS, parts, strict=False) if part or key == "symbol"})
+
+
+def read_toml(path: Path) -> tuple[dict[str, Any], list[Instrument]]:
+    """The [exchange] table and the instruments of a file. Raises ConfigError, which names the file and what is near."""
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"), parse_float=Decimal)
+    except OSError as error:
+        raise ConfigError(f"cannot read {path}: {error.strerror}; give a TOML file, or a bare name") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not TOML: {error}") from None
+    _check_keys(path, "table", document, _TABLES)
+    exchange = document.get("exchange", {})
+    instruments = document.get("instrument", [])
+    if not isinstance(exchange, dict) or not isinstance(instruments, list) or not all(isinstance(entry, dict) for entry in instruments):
+        raise ConfigError(f"{path}: write [exchange] with one bracket and [[instrument]] with two")
+    _check_keys(path, "key of [exchange]", exchange, _EXCHANGE_KEYS)
+    return dict(exchange), [_read_instrument(path, entry) for entry in instruments]
+
+
+def _read_instrument(path: Path, entry: dict[str, Any]) -> Instrument:
+    _check_keys(path, "key of [[instrument]]", entry, _INSTRUMENT_KEYS)
+    if "symbol" not in entry:
+        raise ConfigError(f'{path}: an [[instrument]] has no symbol; add symbol = "…"')
+    return Instrument(**entry)
+
+
+def _check_keys(path: Path, what: str, found: Iterable[str], known: Iterable[str]) -> None:
+    for key in found:
+        if key not in known:
+            raise ConfigError(f"{path}: there is no {what} {key!r}{nearest(key, known)}; known are {', '.join(known)}")
+
+
+def toml_text(config: ExchangeConfig) -> str:
+    """A file that says the same."""
+    lines = ["[exchange]", f"name = {json.dumps(config.name)}", *(f"{size} = {getattr(config, size)}" for size in SIZES)]
+    for instrument in config.instruments:
+        given = {key: getattr(instrument, key) for key in _INSTRUMENT_KEYS}
+        lines += ["", "[[instrument]]", *(f"{key} = {json.dumps(str(value))}" for key, value in given.items() if value is not None)]
+    return "\n".join(lines) + "\n"

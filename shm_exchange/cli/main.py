@@ -1,0 +1,69 @@
+"""The program `shm-exchange`: its commands, and how they end.
+
+    0    done, and everything that was checked holds        1    it does not, or an error: one line on standard error says what, why, what to do
+    2    the command line itself is wrong                   130  Ctrl-C (143 SIGTERM, 129 SIGHUP), after cleaning up
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+import warnings
+from importlib.metadata import PackageNotFoundError, version
+from types import FrameType
+from typing import Annotated, Any
+
+import typer
+
+from shm_exchange.cli import demo, end, look, run, warm
+from shm_exchange.domain.errors import ExchangeError
+
+app = typer.Typer(
+    name="shm-exchange",
+    help="An exchange in shared memory: many gateway processes, one matcher, no locks.",
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for _command in (demo.demo, run.run, look.list_, look.status, end.stop, warm.warm, end.clean):
+    app.command(_command.__name__.rstrip("_"))(_command)
+
+
+def _print_version(wanted: bool) -> None:
+    if not wanted:
+        return
+    try:
+        typer.echo(f"shm-exchange {version('shm-exchange')}")
+    except PackageNotFoundError:
+        typer.echo("shm-exchange (from a checkout that is not installed)")
+    raise typer.Exit
+
+
+@app.callback()
+def _options(
+    *, show_version: Annotated[bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit.")] = False
+) -> None:
+    """Options of the program itself."""
+
+
+def main() -> None:
+    """Run the command line, and exit."""
+    warnings.showwarning = _say_warning
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _leave)
+    try:
+        app()
+    except ExchangeError as error:
+        typer.echo(f"shm-exchange: {error}", err=True)
+        sys.exit(1)
+
+
+def _leave(number: int, _frame: FrameType | None) -> None:
+    """End as after Ctrl-C: everything that was opened closes."""
+    sys.exit(128 + number)
+
+
+def _say_warning(message: Warning | str, *_: Any) -> None:
+    """A warning is for the user: no file and line of ours."""
+    typer.echo(f"shm-exchange: {message}", err=True)

@@ -1,0 +1,170 @@
+"""`shm-exchange run`: an exchange in the foreground, until Ctrl-C, SIGTERM or `shm-exchange stop`."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import signal
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from shm_exchange.domain.errors import ExchangeError, ProcessDied
+
+if TYPE_CHECKING:
+    from shm_exchange.cli.screen import Screen
+    from shm_exchange.domain.config import ExchangeConfig
+    from shm_exchange.shm import Segment
+    from shm_exchange.supervisor.supervisor import Supervisor
+
+_SIZES = {
+    "max_orders": "Open orders at most.",
+    "max_sessions": "Sessions (lanes) at most.",
+    "lane_capacity": "Commands a lane holds; a power of two.",
+    "report_capacity": "Reports a session may leave unread; a power of two.",
+    "event_capacity": "Events kept for readers; a power of two.",
+    "log_capacity": "Commands kept in the log; a power of two.",
+    "depth": "Price levels a side in a snapshot.",
+    "max_pages": "Pages of 64 price levels at most.",
+    "session_orders": "Open orders a session may have.",
+    "session_pages": "Pages a session may open.",
+    "sweep_budget": "Commands taken from one lane in a sweep.",
+}
+_SMALL = 65_536
+
+
+def _with_sizes(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command one flag for every size of an exchange."""
+    signature = inspect.signature(command, eval_str=True)
+    kept = [parameter for parameter in signature.parameters.values() if parameter.kind is not parameter.VAR_KEYWORD]
+    kind = inspect.Parameter.KEYWORD_ONLY
+    flags = [
+        inspect.Parameter(size, kind, default=None, annotation=Annotated[int | None, typer.Option(help=text, rich_help_panel="Sizes")])
+        for size, text in _SIZES.items()
+    ]
+    command.__signature__ = signature.replace(parameters=kept + flags)  # type: ignore[attr-defined]
+    return command
+
+
+@_with_sizes
+def run(
+    source: Annotated[str | None, typer.Argument(metavar="[FILE|NAME]", help="A TOML file, or the name of the exchange.", show_default=False)] = None,
+    *,
+    name: Annotated[str | None, typer.Option(help="Name of the exchange (default: demo).", show_default=False)] = None,
+    instrument: Annotated[list[str] | None, typer.Option(help="SYMBOL:TICK:LOT[:MIN:MAX]; repeatable.", show_default=False)] = None,
+    core: Annotated[int | None, typer.Option(help="Pin the matcher to this core.", show_default=False)] = None,
+    print_config: Annotated[bool, typer.Option("--print-config", help="Print the effective TOML and end.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output once it runs.")] = False,
+    **sizes: int | None,
+) -> None:
+    """Run an exchange in the foreground, until Ctrl-C or `shm-exchange stop`.
+
+    Flags override the file. Without any instrument it has ACME with a tick of 0.01. If this process is killed, the matcher goes on.
+    """
+    from shm_exchange.cli.configuration import configured, toml_text
+    from shm_exchange.cli.screen import Screen
+
+    config = configured(source, name, instrument or (), sizes)
+    if print_config:
+        typer.echo(toml_text(config), nl=False)
+        return
+    _run(config, core, Screen(as_json=as_json))
+
+
+def _run(config: ExchangeConfig, core: int | None, screen: Screen) -> None:
+    from shm_exchange.cli.screen import Compiling
+    from shm_exchange.supervisor.serve import PLEASE_VERIFY
+    from shm_exchange.supervisor.supervisor import Supervisor
+    from shm_exchange.supervisor.warm import ensure_warm
+
+    show_sizes(config, screen)
+    with Compiling(screen) as progress:
+        ensure_warm(progress)
+    with _signals(signal.SIGTERM, PLEASE_VERIFY, signal.SIGINT, signal.SIGHUP) as signals:
+        try:
+            with Supervisor(config, core=core, end_with_parent=False, abort_on=(signals.fileno(),)) as supervisor:
+                _serve(supervisor, signals, screen)
+        except ExchangeError:
+            signals.taken()
+            if not signals.seen:
+                raise
+    for number in sorted(signals.seen - {signal.SIGTERM, PLEASE_VERIFY}):
+        raise typer.Exit(128 + number)
+
+
+def _signals(*numbers: signal.Signals) -> Any:
+    """A SignalPipe that remembers which signals came: they decide the exit code."""
+    from shm_exchange.runtime.signals import SignalPipe
+
+    class Remembering(SignalPipe):
+        seen: set[signal.Signals] = set()  # noqa: RUF012 (one object is ever made)
+
+        def taken(self) -> set[signal.Signals]:
+            self.seen |= (news := super().taken())
+            return news
+
+    return Remembering(*numbers)
+
+
+def _serve(supervisor: Supervisor, signals: Any, screen: Screen) -> None:
+    """From "it runs" to "it was stopped"."""
+    from shm_exchange.supervisor.serve import serve_in_foreground
+    from shm_exchange.supervisor.status import status_of
+
+    name, segment = supervisor.name, supervisor.segment
+    figures = {"name": name, "pid": os.getpid(), "matcher_pid": supervisor.matcher.pid, "memory_bytes": segment.layout.size}
+    screen.result(figures | {"instruments": [instrument.symbol for instrument in segment.config.instruments]})
+    screen.say(f"exchange {name!r} runs (matcher: process {supervisor.matcher.pid}); end it with Ctrl-C or `shm-exchange stop {name}`")
+    if screen.moving:
+        from rich.live import Live
+
+        with Live(console=screen.err, get_renderable=_Pulse(segment), refresh_per_second=1, transient=True):
+            death = serve_in_foreground(supervisor, signals)
+    else:
+        death = serve_in_foreground(supervisor, signals)
+    last = status_of(segment)
+    if death := death or supervisor.stop():
+        raise ProcessDied(death)
+    screen.say(f"exchange {name!r} stopped after {last['commands']:,} commands and {last['trades']:,} trades")
+
+
+class _Pulse:
+    """One line of figures, anew every second."""
+
+    def __init__(self, segment: Segment) -> None:
+        self._segment = segment
+        self._before = (time.monotonic(), 0)
+
+    def __call__(self) -> str:
+        from shm_exchange.supervisor.status import status_of
+
+        status, now = status_of(self._segment), time.monotonic()
+        when, commands = self._before
+        speed = (status["commands"] - commands) / max(now - when, 1e-3)
+        self._before = now, status["commands"]
+        sessions = sum(lane["alive"] for lane in status["lanes"])
+        return f"{speed:,.0f} commands/s   {status['trades']:,} trades   {status['open_orders']:,} open orders   {sessions} sessions"
+
+
+def show_sizes(config: ExchangeConfig, screen: Screen) -> None:
+    """What the exchange takes, before it takes it. On standard error: it is no result."""
+    from shm_exchange.cli.screen import bytes_text, table
+    from shm_exchange.engine.book import book_bytes
+    from shm_exchange.layout.regions import describe
+
+    rows = describe(config)
+    large = sorted((row for row in rows if row.bytes >= _SMALL), key=lambda row: -row.bytes)
+    rest = sum(row.bytes for row in rows if row.bytes < _SMALL)
+    shown = [(row.structure, f"{row.count:,}", bytes_text(row.bytes), row.writer) for row in large]
+    total, private = sum(row.bytes for row in rows), book_bytes(config)
+    screen.err.print(
+        table(
+            *("structure", ">records", ">bytes", "written by"),
+            rows=[*shown, ("small words", "", bytes_text(rest), "each by one"), ("shared memory", "", bytes_text(total), "")],
+            title=f"exchange {config.name}",
+        )
+    )
+    parts = ", ".join(f"{what} {bytes_text(count)}" for what, count in private.items())
+    screen.say(f"and private to the matcher, touched as needed, {bytes_text(sum(private.values()))}: {parts}")
