@@ -52,8 +52,9 @@ def _supervise(order: dict[str, Any], signals: SignalPipe, channel: Channel, cal
     abort_on = (signals.fileno(), channel.reader, caller)
     try:
         supervisor = Supervisor(unpacked_config(order["config"]), directory=order["directory"], core=order["core"], abort_on=abort_on)
-    except ExchangeError as error:
-        channel.send(error=packed_error(error))
+    except (ExchangeError, OSError) as error:
+        said = error if isinstance(error, ExchangeError) else ExchangeError(f"cannot make an exchange in {order['directory']}: {error}")
+        channel.send(error=packed_error(said))
         return 1
     with supervisor:
         channel.send(ready=True, matcher_pid=supervisor.matcher.pid)

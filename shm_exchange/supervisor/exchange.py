@@ -12,11 +12,10 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from itertools import cycle, islice
-from pathlib import Path
 from typing import Any, Self
 
 from shm_exchange.domain.config import ExchangeConfig
-from shm_exchange.domain.errors import ExchangeNotFound, HandleClosed, ProcessDied
+from shm_exchange.domain.errors import ConfigError, ExchangeNotFound, HandleClosed, ProcessDied
 from shm_exchange.domain.instrument import Instrument
 from shm_exchange.runtime.affinity import checked_cores, usable_cores
 from shm_exchange.shm import SHM_DIR, Segment, attach
@@ -33,13 +32,12 @@ from shm_exchange.supervisor.wire import config_of
 class Exchange:
     """A running exchange. Made by `start` (then it is ours) and `attach`."""
 
-    def __init__(self, segment: Segment, directory: str | Path, owned: OwnedSupervisor | None = None) -> None:
+    def __init__(self, segment: Segment, owned: OwnedSupervisor | None = None) -> None:
         self.name = segment.name
         self.config: ExchangeConfig = segment.config
         self.children: list[Child] = []
         """Everything that `spawn` started through this handle."""
         self._segment = segment
-        self._directory = str(directory)
         self._owned = owned
         self._pid = os.getpid()
         self._cores = usable_cores()
@@ -50,7 +48,7 @@ class Exchange:
             atexit.register(self._stop_at_exit)
 
     @classmethod
-    def start(cls, name: str, instruments: Iterable[Instrument], *, core: int | None = None, directory: str | Path = SHM_DIR, **sizes: int) -> Self:
+    def start(cls, name: str, instruments: Iterable[Instrument], *, core: int | None = None, **sizes: int) -> Self:
         """Start an exchange that ends with this process, or with `stop`, or at the end of a `with` block.
 
         A child process makes the memory and starts the matcher, pinned to `core` if that is given; kernels are compiled first where no cache has
@@ -61,17 +59,17 @@ class Exchange:
         if core is not None:
             checked_cores(core)
         ensure_warm()
-        owned = OwnedSupervisor(config, directory, core)
+        owned = OwnedSupervisor(config, SHM_DIR, core)
         try:
-            return cls(attach(name, directory, write=True, populate=False), directory, owned)
+            return cls(attach(name, write=True, populate=False), owned)
         except BaseException:
             owned.close()
             raise
 
     @classmethod
-    def attach(cls, name: str, *, directory: str | Path = SHM_DIR) -> Self:
+    def attach(cls, name: str) -> Self:
         """A handle of an exchange that another process runs. Raises ExchangeNotFound, LayoutMismatch."""
-        return cls(attach(name, directory, write=True, populate=False), directory)
+        return cls(attach(name, write=True, populate=False))
 
     def status(self) -> dict[str, Any]:
         """The exchange in figures: counters, lanes, the matcher's pulse. Raises HandleClosed after `stop`."""
@@ -81,7 +79,7 @@ class Exchange:
         """Let the matcher check every invariant of its book, and hash its state. Raises ProcessDied, ExchangeError."""
         self._check_open()
         if self._owned is None:
-            return verify_exchange(self.name, self._directory, timeout)
+            return verify_exchange(self.name, timeout)
         return Verdict(*self._request("verify", timeout=timeout)["verdict"])
 
     def spawn(
@@ -103,6 +101,8 @@ class Exchange:
         with this process. Raises ConfigError.
         """
         self._check_open()
+        if count < 1:
+            raise ConfigError(f"count={count} spawns nothing; give at least 1")
         target = function_name(function)
         payload = packed_arguments(arguments, named)
         names = session_names(session, target, len(self.children) + 1, count)
@@ -111,7 +111,7 @@ class Exchange:
         try:
             for number, (name, chosen) in enumerate(zip(names, islice(cycle(cores), count), strict=True), 1):
                 trader = account and account.replace("{n}", str(number))
-                task = Task(target, self.name, self._directory, name if gateway else None, trader, chosen, [self._pid, self._lifeline()])
+                task = Task(target, self.name, name if gateway else None, trader, chosen, [self._pid, self._lifeline()])
                 started.append(Child(name, task, payload))
             if self._owned is not None:
                 self._request("spawned", pids=[child.pid for child in started])

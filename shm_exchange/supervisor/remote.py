@@ -41,7 +41,7 @@ def stop_segment(segment: Segment, timeout: float = STOP_SECONDS) -> None:
         _stop_orphan(segment)
 
 
-def verify_exchange(name: str, directory: str | Path, timeout: float) -> Verdict:
+def verify_exchange(name: str, timeout: float, directory: str | Path = SHM_DIR) -> Verdict:
     """Let the matcher of an exchange check its book, whoever supervises it. Raises ExchangeNotFound, ProcessDied, ExchangeError."""
     with attach(name, directory, write=True, populate=False) as segment, _process(segment, MATCHER_BYTE) as matcher:
         if matcher is None:

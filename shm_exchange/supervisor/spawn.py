@@ -29,7 +29,6 @@ class Task(NamedTuple):
 
     function: str
     exchange: str
-    directory: str
     session: str | None
     """None: no gateway; the function gets its own arguments only."""
     account: str | None

@@ -115,7 +115,7 @@ class _Lines:
     def say(self, name: str, done: int, total: int) -> None:
         seconds = time.monotonic() - self._started
         last, when = self._said
-        if sys.stderr is None or (not self._terminal and seconds < _QUIET_SECONDS) or (name == last and seconds < when + _AGAIN_SECONDS):
+        if sys.stderr is None or (not self._terminal and seconds < when + _QUIET_SECONDS) or (name == last and seconds < when + _AGAIN_SECONDS):
             return
         self._said = (name, seconds)
         count = f"{done}/{total} " if total else ""
