@@ -128,8 +128,8 @@ def _log_with_logon(messages: np.ndarray) -> Log:
 def _pipeline_run(messages: np.ndarray) -> tuple[float, np.ndarray, int]:
     """The same through a production matcher process; this process is the gateway."""
     with exchange(bench_config("referee")) as supervisor, Gateway.attach(supervisor.name, session="referee") as gateway:
-        words = to_commands(messages, SESSION, FIRST).view(COMMAND_WORDS).view(np.recarray)
-        out = np.zeros(REPORTS_A_MESSAGE * len(messages), REPORT).view(np.recarray)
+        words = to_commands(messages, SESSION, FIRST).view(COMMAND_WORDS)
+        out = np.zeros(REPORTS_A_MESSAGE * len(messages), REPORT)
         out["number"] = 0
         nanoseconds, count = drive_pipeline(*gateway.rings(), words, out, cores()[0] != cores()[1])
-        return nanoseconds / 1e9, out[:count].view(np.ndarray), FIRST
+        return nanoseconds / 1e9, out[:count], FIRST

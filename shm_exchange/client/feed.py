@@ -7,6 +7,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from shm_exchange.client.plain import plain
 from shm_exchange.client.report import Reason, reason_of
 from shm_exchange.domain.enums import EventKind, Side
 from shm_exchange.domain.errors import EventsLost
@@ -90,10 +91,10 @@ class EventFeed:
     def __init__(self, segment: Segment, *, from_start: bool = False, batch: int = 8192) -> None:
         self._segment = segment
         self._instruments = segment.config.instruments
-        self._events, self._words = segment.array("events"), segment.array("matcher")
-        self._feed = np.zeros(1, FEED).view(np.recarray)
-        self._feed[0].next_event = 1 if from_start else max(1, int(self._words[0].event_tail))
-        self._buffer = np.zeros(batch, EVENT).view(np.recarray)
+        self._events, self._words = plain(segment.array("events")), plain(segment.array("matcher"))
+        self._feed = np.zeros(1, FEED)
+        self._feed["next_event"] = 1 if from_start else max(1, self.tail)
+        self._buffer = np.zeros(batch, EVENT)
 
     @classmethod
     def attach(cls, name: str, *, from_start: bool = False, dead_ok: bool = False) -> Self:
@@ -103,20 +104,20 @@ class EventFeed:
     @property
     def next_event(self) -> int:
         """The number expected next: all below were taken or reported lost."""
-        return int(self._feed[0].next_event)
+        return int(self._feed["next_event"][0])
 
     @property
     def tail(self) -> int:
         """The number that the writer will give out next."""
-        return int(self._words[0].event_tail)
+        return int(self._words["event_tail"][0])
 
     def poll_array(self, limit: int | None = None) -> np.ndarray[Any, np.dtype[np.void]]:
         """The next EVENT records, at most `limit`; overwritten by the next poll. Raises EventsLost when lapped, then goes on behind the gap."""
         count = take_events(self._feed, self._events, self._words, self._buffer[:limit])
         own = self._feed[0]
-        if own.lost_first:
-            raise EventsLost(int(own.lost_first), int(own.lost_last))
-        return self._buffer.view(np.ndarray)[:count]
+        if own["lost_first"]:
+            raise EventsLost(int(own["lost_first"]), int(own["lost_last"]))
+        return self._buffer[:count]
 
     def poll(self, limit: int | None = None) -> list[Event]:
         """The next events, in order; empty when there is nothing new. Raises EventsLost."""

@@ -10,12 +10,12 @@ from __future__ import annotations
 import os
 import time
 import weakref
-from decimal import Decimal
 from operator import index as whole
 from typing import Any, NamedTuple, Self
 
 import numpy as np
 
+from shm_exchange.client.plain import plain
 from shm_exchange.client.report import Report
 from shm_exchange.client.sessions import take_session
 from shm_exchange.client.waiting import park_for_report
@@ -29,6 +29,8 @@ from shm_exchange.layout.records import ALL_INSTRUMENTS, COMMAND, COMMAND_WORDS,
 from shm_exchange.ring.lane import await_room, new_producer, submit, submit_many
 from shm_exchange.ring.reports import READER, acknowledge, await_report, take_reports
 from shm_exchange.shm.segment import attach
+
+Records = np.ndarray[Any, np.dtype[np.void]]
 
 _SIDE, _TIF, _FLAG, _STP = kinds_word(side=1), kinds_word(time_in_force=1), kinds_word(modifiers=1), kinds_word(self_trade=1)
 _INSTRUMENT = kinds_word(instrument=1)
@@ -104,23 +106,33 @@ class Gateway:
         self.number, own = take_session(segment, session, account)
         self._lane_id = self.number << POSITION_BITS
         self._instruments = list(segment.config.instruments)
-        stp = int(self_trade) * _STP
-        self._enter = {item.symbol: (item, item.lot == 1, index * _INSTRUMENT | stp) for index, item in enumerate(self._instruments)}
-        self._stp = stp
+        self._stp = int(self_trade) * _STP
+        self._enter = {item.symbol: self._words_of(index, item) for index, item in enumerate(self._instruments)}
         number = slice(self.number, self.number + 1)
         heads = segment.array("lane_heads")[number]
         self._producer_record = new_producer(own["lane"], heads, own["activity"], own["parked"][:1], self.number)
         self._producer: int = self._producer_record.ctypes.data
-        self._lane, self._head, self._parked = own["lane"], own["report_head"], own["parked"][number]
         capacity = segment.config.report_capacity
-        self._reports = segment.array("reports")[(self.number - 1) * capacity : self.number * capacity]
-        self._tail = segment.array("report_tails")[number]
-        self._reader = np.zeros(1, READER).view(np.recarray)
-        self._reader[0].next_report = self._head[0].head
-        self._buffer = np.zeros(min(capacity, 4096), REPORT).view(np.recarray)
-        self._spin_polls = _SPIN_POLLS if len(os.sched_getaffinity(0)) > 1 else 1
+        reports = segment.array("reports")[(self.number - 1) * capacity : self.number * capacity]
+        # Plain arrays: numba recognises them in a fraction of the time that it needs for a recarray.
+        self._lane, self._head, self._parked = plain(own["lane"]), plain(own["report_head"]), plain(own["parked"][number])
+        self._reports, self._tail = plain(reports), plain(segment.array("report_tails")[number])
+        self._reader = np.zeros(1, READER)
+        self._reader["next_report"] = self._head["head"]
+        self._buffer = np.zeros(min(capacity, 4096), REPORT)
+        # Where the matcher spins, processes have cores of their own, and we may spin too.
+        self._spin_polls = _SPIN_POLLS if segment.array("control")[0].spin_polls else 1
         _open.add(self)
         self._log_on(deadline)
+        submit.disable_compile()  # a word that is no int64 is refused, instead of quietly compiling a kernel for it
+
+    def _words_of(self, index: int, item: Instrument) -> tuple[Instrument, bool, tuple[int, ...], tuple[int, ...]]:
+        """What `limit` and `market` need of an instrument: itself, whether a lot is one, and the kinds words by side (all but two say no side)."""
+        word = index * _INSTRUMENT + self._stp
+        sides = tuple(side if side in (Side.BUY, Side.SELL) else 0 for side in range(256))
+        limits = tuple(word + _LIMIT + _GTC * _TIF + side * _SIDE for side in sides)
+        markets = tuple(word + _MARKET + _IOC * _TIF + side * _SIDE for side in sides)
+        return item, item.lot == 1, limits, markets
 
     def limit(
         self,
@@ -141,21 +153,23 @@ class Gateway:
         Raises PriceError, QuantityError, UnknownSymbol, LaneFull: then nothing was sent.
         """
         try:
-            instrument, unit_lot, kinds = self._enter[symbol]
-        except KeyError:
-            raise self._unknown(symbol) from None
+            instrument, unit_lot, limit_kinds, _ = self._enter[symbol]
+            kinds = limit_kinds[side]
+        except (KeyError, IndexError, TypeError):
+            raise self._bad_words(symbol, side) from None
         if price_ticks is None:
             price_ticks = instrument.ticks(_given(price))
         elif type(price_ticks) is not int:
             price_ticks = whole(price_ticks)
         if not unit_lot or type(quantity) is not int:
             quantity = instrument.lots(quantity)
-        if not (-_WORD < price_ticks < _WORD and -_WORD < quantity < _WORD):
-            raise _too_large(price_ticks, quantity)
-        kinds += _LIMIT + side * _SIDE + time_in_force * _TIF
-        if post_only or slide or client_order_id or self_trade is not None:
+        if time_in_force is not _GTC or post_only or slide or client_order_id or self_trade is not None:
+            kinds += (time_in_force - _GTC) * _TIF
             kinds, client_order_id = self._options(kinds, post_only, slide, client_order_id, self_trade)
-        position = submit(self._producer, 0, client_order_id, price_ticks, quantity, kinds)
+        try:
+            position = submit(self._producer, 0, client_order_id, price_ticks, quantity, kinds)
+        except OverflowError:
+            raise _too_large(price_ticks, quantity) from None
         return self._lane_id | position if position else self._when_full(0, client_order_id, price_ticks, quantity, kinds)
 
     def market(
@@ -171,11 +185,12 @@ class Gateway:
     ) -> int:
         """Submit a market order: it trades at once up to `worst_price` (any price without one), the rest is canceled. Returns its order id."""
         try:
-            instrument, _, kinds = self._enter[symbol]
-        except KeyError:
-            raise self._unknown(symbol) from None
+            instrument, _, _, market_kinds = self._enter[symbol]
+            kinds = market_kinds[side]
+        except (KeyError, IndexError, TypeError):
+            raise self._bad_words(symbol, side) from None
         price_ticks = 0 if worst_price is None else instrument.ticks(worst_price)
-        kinds += _MARKET + side * _SIDE + time_in_force * _TIF + (0 if worst_price is None else Flag.PROTECTED * _FLAG)
+        kinds += (time_in_force - _IOC) * _TIF + (0 if worst_price is None else Flag.PROTECTED * _FLAG)
         kinds, client_order_id = self._options(kinds, False, False, client_order_id, self_trade)  # noqa: FBT003
         return self._send(0, client_order_id, price_ticks, instrument.lots(quantity), kinds)
 
@@ -215,22 +230,20 @@ class Gateway:
 
     def mass_cancel(self, symbol: str | None = None, side: Side | None = None, *, account: bool = False) -> int:
         """Cancel all open orders of this session (of its whole account with `account`), of one symbol or side where given."""
-        if symbol is None:
-            kinds = _MASS_CANCEL | ALL_INSTRUMENTS * _INSTRUMENT
-        elif symbol in self._enter:
-            kinds = _MASS_CANCEL | (self._enter[symbol][2] - self._stp)
-        else:
+        if symbol is not None and symbol not in self._enter:
             raise self._unknown(symbol)
-        return self._send(0, 0, 0, 0, _as_word(kinds + (side or 0) * _SIDE + (Flag.ACCOUNT * _FLAG if account else 0)))
+        instrument = ALL_INSTRUMENTS if symbol is None else self._instruments.index(self._enter[symbol][0])
+        kinds = _MASS_CANCEL + instrument * _INSTRUMENT + (side or 0) * _SIDE + (Flag.ACCOUNT * _FLAG if account else 0)
+        return self._send(0, 0, 0, 0, _as_word(kinds))
 
-    def submit_many(self, commands: np.ndarray[Any, np.dtype[np.void]]) -> Batch:
+    def submit_many(self, commands: Records) -> Batch:
         """Submit COMMAND records in one call, with one fence for all. Returns the first id and how many went in.
 
         `number` and `time_ns` need not be set. With lane_full="block" all go in or LaneFull is raised, whose text says how many did.
         """
         if not isinstance(commands, np.ndarray) or commands.dtype not in (COMMAND, COMMAND_WORDS) or commands.ndim != 1:
             raise ConfigError("submit_many takes a one-dimensional array of COMMAND records (shm_exchange.layout.records.COMMAND)")
-        words = np.ascontiguousarray(commands).view(np.ndarray).view(COMMAND_WORDS).view(np.recarray)
+        words = np.ascontiguousarray(plain(commands)).view(COMMAND_WORDS)
         first = self._lane_id | int(self._producer_record[0].position)
         count = submit_many(self._producer, words, 0)
         deadline = time.monotonic() + self._block_seconds
@@ -249,7 +262,7 @@ class Gateway:
         """Take the reports that are there, in number order; earlier ones are hereby delivered. Raises ReportsLost once for every gap."""
         return [Report(row, self._instruments) for row in self._take(limit).tolist()]
 
-    def poll_array(self, limit: int = 4096) -> np.ndarray[Any, np.dtype[np.void]]:
+    def poll_array(self, limit: int = 4096) -> Records:
         """Like `poll`, as a copy of the REPORT records: ticks, lots and numbers."""
         return self._take(limit).copy()
 
@@ -269,7 +282,7 @@ class Gateway:
             if park_for_report(self._reader, self._reports, self._tail, self._parked, int(left * 1e9)):
                 return True
 
-    def rings(self) -> tuple[int, np.recarray, np.recarray, np.recarray, np.recarray]:
+    def rings(self) -> tuple[int, Records, Records, Records, Records]:
         """For kernels of your own: (address of the PRODUCER, READER[1], REPORT[capacity], REPORT_TAIL[1], REPORT_HEAD[1])."""
         return self._producer, self._reader, self._reports, self._tail, self._head
 
@@ -297,18 +310,19 @@ class Gateway:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _take(self, limit: int) -> np.ndarray[Any, np.dtype[np.void]]:
+    def _take(self, limit: int) -> Records:
         acknowledge(self._reader, self._head)
         count = take_reports(self._reader, self._reports, self._tail, self._buffer[:limit])
         own = self._reader[0]
-        if own.lost_first:
-            raise ReportsLost(int(own.lost_first), int(own.lost_last))
-        return self._buffer.view(np.ndarray)[:count]
+        if own["lost_first"]:
+            raise ReportsLost(int(own["lost_first"]), int(own["lost_last"]))
+        return self._buffer[:count]
 
     def _send(self, order_id: int, client_order_id: int, price_ticks: int, lots: int, kinds: int) -> int:
-        if not (-_WORD < price_ticks < _WORD and -_WORD < lots < _WORD):
-            raise _too_large(price_ticks, lots)
-        position = submit(self._producer, whole(order_id), client_order_id, price_ticks, lots, kinds)
+        try:
+            position = submit(self._producer, whole(order_id), client_order_id, price_ticks, lots, kinds)
+        except OverflowError:
+            raise _too_large(price_ticks, lots) from None
         return self._lane_id | position if position else self._when_full(order_id, client_order_id, price_ticks, lots, kinds)
 
     def _when_full(self, order_id: int, client_order_id: int, price_ticks: int, lots: int, kinds: int) -> int:
@@ -359,9 +373,14 @@ class Gateway:
             return self._instruments[0]
         position = order_id & _POSITION_MASK
         slot = self._lane[position & (len(self._lane) - 1)]
-        if order_id >> POSITION_BITS == self.number and slot.number == position and slot.kind == CommandKind.ENTER:
-            return self._instruments[slot.instrument]
+        if order_id >> POSITION_BITS == self.number and slot["number"] == position and slot["kind"] == CommandKind.ENTER:
+            return self._instruments[slot["instrument"]]
         raise ConfigError(f"the instrument of order {order_id} is not known here any more: say symbol=…")
+
+    def _bad_words(self, symbol: str, side: object) -> ExchangeError:
+        if isinstance(symbol, str) and symbol in self._enter:
+            return ConfigError(f"side must be Side.BUY or Side.SELL, not {side!r}")
+        return self._unknown(symbol)
 
     def _unknown(self, symbol: str) -> UnknownSymbol:
         return UnknownSymbol(f"exchange {self.name!r} has no instrument {symbol!r}{nearest(str(symbol), self._enter)}; it has {', '.join(self._enter)}")
@@ -373,22 +392,22 @@ class Gateway:
         position = int(submit(self._producer, low, high, account_low, account_high, _LOGON))
         if not position:
             position = self._when_full(low, high, account_low, account_high, _LOGON) & _POSITION_MASK
-        ahead = self._reader.copy().view(np.recarray)
+        ahead = self._reader.copy()
         while True:
             for row in self._buffer[: take_reports(ahead, self._reports, self._tail, self._buffer)]:
-                if row.cause_id == self._lane_id | position and row.kind in (EventKind.LOGGED_ON, EventKind.REJECTED):
+                if row["cause_id"] == self._lane_id | position and row["kind"] in (EventKind.LOGGED_ON, EventKind.REJECTED):
                     self._logged_on(row)
                     return
             if not await_report(ahead, self._reports, self._tail, self._spin_polls):
                 _check_deadline(self._segment, deadline)
                 park_for_report(ahead, self._reports, self._tail, self._parked, int(_PARK_SECONDS * 1e9))
 
-    def _logged_on(self, answer: np.record) -> None:
+    def _logged_on(self, answer: np.void) -> None:
         """Take the answer out of the stream if nothing older waits in front of it."""
-        if self._reader[0].next_report == answer.number:
-            self._reader[0].next_report = answer.number + 1
-        if answer.kind == EventKind.REJECTED:
-            reason = RejectReason(int(answer.reason))
+        if self._reader["next_report"] == answer["number"]:
+            self._reader["next_report"] = answer["number"] + 1
+        if answer["kind"] == EventKind.REJECTED:
+            reason = RejectReason(int(answer["reason"]))
             self.close()
             raise ExchangeError(f"session {self.session!r} was refused for account {self.account!r}: {reason.name}")
 
@@ -430,10 +449,13 @@ def _as_word(kinds: int) -> int:
     return kinds if kinds < _WORD else kinds - 2 * _WORD
 
 
-def _too_large(price_ticks: int, quantity: int | Decimal) -> ExchangeError:
-    if not -_WORD < price_ticks < _WORD:
+def _too_large(price_ticks: int, quantity: Number) -> ExchangeError:
+    """Which of the words of a command is none."""
+    if not -_WORD <= price_ticks < _WORD:
         return PriceError(f"{price_ticks} ticks do not fit a 64-bit word")
-    return QuantityError(f"{quantity} lots do not fit a 64-bit word")
+    if not -_WORD <= int(quantity) < _WORD:
+        return QuantityError(f"{quantity} lots do not fit a 64-bit word")
+    return ConfigError("order_id does not fit a 64-bit word")
 
 
 def _await_matcher(segment: Any, deadline: float) -> None:

@@ -132,7 +132,7 @@ class BookReplica:
         """Take all new events; returns how many. Raises EventsLost: a replica that missed events is wrong for good, attach a new one."""
         total = 0
         while len(events := self._feed.poll_array()):
-            fitted = apply_events(self._book, events.view(np.recarray))
+            fitted = apply_events(self._book, events)
             assert fitted == len(events), f"event {events[fitted]['number']} does not fit the replica"
             total += fitted
         return total

@@ -7,6 +7,7 @@ from typing import NamedTuple, Self
 
 import numpy as np
 
+from shm_exchange.client.plain import plain
 from shm_exchange.domain.errors import SnapshotBusy, UnknownSymbol
 from shm_exchange.domain.names import nearest
 from shm_exchange.layout.headers import PRICE_LEVEL, SNAPSHOT
@@ -50,9 +51,9 @@ class MarketView:
         self.symbol = symbol
         self._index = index_of(segment, symbol)
         self._instrument = segment.config.instruments[self._index]
-        self._snapshots = Snapshots(segment.array("snapshot_latest"), segment.array("snapshots"), segment.array("snapshot_levels"))
-        self._head = np.zeros(1, SNAPSHOT).view(np.recarray)
-        self._levels = np.zeros(2 * segment.config.depth, PRICE_LEVEL).view(np.recarray)
+        self._snapshots = Snapshots(*(plain(segment.array(name)) for name in ("snapshot_latest", "snapshots", "snapshot_levels")))
+        self._head = np.zeros(1, SNAPSHOT)
+        self._levels = np.zeros(2 * segment.config.depth, PRICE_LEVEL)
 
     @classmethod
     def attach(cls, name: str, symbol: str, *, dead_ok: bool = False) -> Self:
@@ -62,7 +63,7 @@ class MarketView:
     def depth(self, levels: int | None = None) -> Depth:
         """Up to `levels` levels a side (default and maximum: the exchange's depth). Raises SnapshotBusy."""
         bids, asks = self.depth_array()
-        head = self._head[0]
+        head = self._head.view(np.recarray)[0]
         last = self._level(head.last_price_ticks, head.last_quantity) if head.last_quantity else None
         return Depth(
             [self._level(*level) for level in bids[:levels].tolist()],
@@ -77,8 +78,8 @@ class MarketView:
         """Bids and asks as PRICE_LEVEL records in ticks and lots, best first. They are overwritten by the next read. Raises SnapshotBusy."""
         if read_snapshot(self._snapshots, self._index, self._head, self._levels) < 0:
             raise SnapshotBusy(f"the snapshot of {self.symbol} was overwritten {READ_TRIES} times while it was read; read again")
-        head, levels, depth = self._head[0], self._levels.view(np.ndarray), len(self._levels) // 2
-        return levels[: head.bid_count], levels[depth : depth + head.ask_count]
+        head, levels, depth = self._head[0], self._levels, len(self._levels) // 2
+        return levels[: head["bid_count"]], levels[depth : depth + head["ask_count"]]
 
     def top(self) -> Depth:
         """The best level of each side."""

@@ -95,18 +95,18 @@ class MatcherProcess:
     def __init__(self, segment: Segment) -> None:
         if not segment.try_lock(MATCHER_BYTE):
             raise ExchangeRunning(f"exchange {segment.name!r} already has a living matcher")
-        self._bundles = open_bundles(segment)
+        self.bundles = open_bundles(segment)
         self._asked = False
 
     def warm(self) -> None:
         """Load or compile all kernels: one slice of no time, and one check."""
-        bundles = self._bundles
+        bundles = self.bundles
         self._slice(bundles.policy._replace(slice_ns=0))
         self._verify(0)
 
     def announce(self) -> None:
         """Let gateways attach."""
-        words = self._bundles.memory.words[0]
+        words = self.bundles.memory.words[0]
         words.pid = os.getpid()
         words.state = MATCHER_RUNNING
 
@@ -116,8 +116,8 @@ class MatcherProcess:
 
     def run(self) -> None:
         """Slice until asked to stop by signal or by the supervisor's word; then drain what was submitted."""
-        control, words = self._bundles.memory.control[0], self._bundles.memory.words[0]
-        while not self._asked and self._slice(self._bundles.policy) != STOP_ASKED:
+        control, words = self.bundles.memory.control[0], self.bundles.memory.words[0]
+        while not self._asked and self._slice(self.bundles.policy) != STOP_ASKED:
             if control.verify != words.verified:
                 self._verify(int(control.verify))
         while words.log_tail != self._drained():
@@ -126,21 +126,21 @@ class MatcherProcess:
 
     def _drained(self) -> int:
         """Slice once without waiting; returns where the log stood before."""
-        before = int(self._bundles.memory.words[0].log_tail)
-        self._slice(self._bundles.policy._replace(slice_ns=0))
+        before = int(self.bundles.memory.words[0].log_tail)
+        self._slice(self.bundles.policy._replace(slice_ns=0))
         return before
 
     def _slice(self, policy: Policy) -> int:
-        bundles = self._bundles
+        bundles = self.bundles
         return int(run_slice(bundles.memory, policy, bundles.book, bundles.outputs, bundles.log, bundles.snapshots))
 
     def _verify(self, request: int) -> None:
         """Check the book, hash it, and publish the answer under the number of the request."""
-        book, words = self._bundles.book, self._bundles.memory.words[0]
+        book, words = self.bundles.book, self.bundles.memory.words[0]
         words.check_code = check_book(book)
         words.state_hash = state_hash(book)
         for instrument in range(len(book.traded)):
-            self._bundles.snapshots.latest[instrument].book_hash = book_hash(book, instrument)
+            self.bundles.snapshots.latest[instrument].book_hash = book_hash(book, instrument)
         words.verified = request
 
 

@@ -1,0 +1,12 @@
+"""Arrays as kernels like to be handed them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+
+def plain(array: np.ndarray[Any, np.dtype[np.void]]) -> np.ndarray[Any, np.dtype[np.void]]:
+    """The same memory as a plain ndarray: numba recognises that in 0.1 µs, and a recarray in 10."""
+    return array.view(np.ndarray)
