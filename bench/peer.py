@@ -7,7 +7,7 @@ import sys
 
 from bench.roundtrips import ECHO, MODE, MODE_SEEN, echo, read_line, set_line
 from shm_exchange.matcher.loop import STOP_ASKED, run_slice
-from shm_exchange.matcher.process import MatcherProcess
+from shm_exchange.matcher.process import MatcherProcess, plain_bundles
 from shm_exchange.shm.segment import attach
 
 
@@ -17,7 +17,7 @@ def main() -> None:
     os.sched_setaffinity(0, {int(core)})
     matcher = MatcherProcess(attach(name, write=True))
     matcher.warm()
-    bundles = matcher.bundles
+    bundles = plain_bundles(matcher.bundles)
     lines = bundles.memory.parked
     matcher.announce()
     sys.stdout.write("ready\n")

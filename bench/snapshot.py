@@ -90,9 +90,9 @@ def run(count: int) -> dict[str, Any]:
             snapshots = Snapshots(*(segment.array(name) for name in _NAMES))
             while snapshots.latest[0].version == 0:
                 os.sched_yield()
-            first = int(snapshots.latest[0].version)
             head, levels = np.zeros(1, SNAPSHOT).view(np.recarray), np.zeros(2 * segment.config.depth, PRICE_LEVEL).view(np.recarray)
             read_versions(snapshots, head, levels, 1)
+            first = int(snapshots.latest[0].version)
             nanoseconds, retries, torn, busy, back = read_versions(snapshots, head, levels, count)
             written = int(snapshots.latest[0].version) - first
             segment.writable(Writer.SUPERVISOR)["control"][0].stop = 1

@@ -67,6 +67,19 @@ def open_bundles(segment: Segment) -> Bundles:
     return Bundles(memory, policy, book, outputs, log_of(own["log"]), snapshots)
 
 
+def plain_bundles(bundles: Bundles) -> Bundles:
+    """The same memory as plain ndarrays: every call of a kernel recognises those 100 times faster, and `run_slice` takes forty of them."""
+    memory, policy, book, outputs, log, snapshots = bundles
+    return Bundles(
+        MatcherMemory(*(array.view(np.ndarray) for array in memory)),
+        policy,
+        Book(*(array.view(np.ndarray) for array in book)),
+        Outputs(*(array.view(np.ndarray) for array in outputs)),
+        Log(*(array.view(np.ndarray) for array in log)),
+        Snapshots(*(array.view(np.ndarray) for array in snapshots)),
+    )
+
+
 def _memory(segment: Segment, own: dict[str, np.recarray]) -> MatcherMemory:
     sessions = range(1, segment.config.max_sessions + 1)
     count = segment.config.max_sessions + 1
@@ -95,7 +108,9 @@ class MatcherProcess:
     def __init__(self, segment: Segment) -> None:
         if not segment.try_lock(MATCHER_BYTE):
             raise ExchangeRunning(f"exchange {segment.name!r} already has a living matcher")
+        self._segment = segment  # the bundles hold addresses into its mapping
         self.bundles = open_bundles(segment)
+        self._plain = plain_bundles(self.bundles)
         self._asked = False
 
     def warm(self) -> None:
@@ -131,8 +146,8 @@ class MatcherProcess:
         return before
 
     def _slice(self, policy: Policy) -> int:
-        bundles = self.bundles
-        return int(run_slice(bundles.memory, policy, bundles.book, bundles.outputs, bundles.log, bundles.snapshots))
+        plain = self._plain
+        return int(run_slice(plain.memory, policy, plain.book, plain.outputs, plain.log, plain.snapshots))
 
     def _verify(self, request: int) -> None:
         """Check the book, hash it, and publish the answer under the number of the request."""
