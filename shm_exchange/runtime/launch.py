@@ -47,7 +47,8 @@ def launch(
 
 def environment() -> dict[str, str]:
     """The environment of our children: ours, with the import path of this very process and no hidden threads."""
-    path = [str(Path.cwd() / entry) for entry in sys.path if isinstance(entry, str) and os.pathsep not in entry]
+    entries = (entry for entry in sys.path if isinstance(entry, str) and os.pathsep not in entry)
+    path = [entry if entry.startswith("/") else str(Path.cwd() / entry) for entry in entries]
     return os.environ | dict.fromkeys(_THREADS, "1") | {"PYTHONPATH": os.pathsep.join(dict.fromkeys(path)), "SHM_EXCHANGE_CHILD": "1"}
 
 

@@ -14,6 +14,8 @@ class SignalPipe:
     """While open, the given signals no longer end or interrupt the process: they make this readable. Main thread only."""
 
     def __init__(self, *numbers: signal.Signals) -> None:
+        self.seen: set[signal.Signals] = set()
+        """Everything that `taken` ever returned: what a program's exit status may depend on."""
         self._reader, self._writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._before: dict[signal.Signals, Any] = {number: signal.signal(number, self._note) for number in numbers}
 
@@ -24,9 +26,11 @@ class SignalPipe:
     def taken(self) -> set[signal.Signals]:
         """The signals that came since the last call."""
         try:
-            return {signal.Signals(number) for number in os.read(self._reader, _BYTES)}
+            news = {signal.Signals(number) for number in os.read(self._reader, _BYTES)}
         except BlockingIOError:
             return set()
+        self.seen = self.seen | news
+        return news
 
     def close(self) -> None:
         """Put the former handlers back. Again is harmless."""

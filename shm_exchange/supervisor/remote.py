@@ -23,6 +23,7 @@ from shm_exchange.supervisor.serve import PLEASE_VERIFY
 STOP_SECONDS = 15.0
 _GRACE_SECONDS = 5.0
 _POLL_SECONDS = 0.005
+_AGAIN_SECONDS = 1.0
 
 
 def stop_exchange(name: str, directory: str | Path = SHM_DIR, timeout: float = STOP_SECONDS) -> bool:
@@ -57,11 +58,21 @@ def verify_exchange(name: str, timeout: float, directory: str | Path = SHM_DIR) 
 
 def _ask_for_verdict(segment: Segment, matcher: int, timeout: float) -> Verdict | None:
     words, before = segment.array("matcher"), int(segment.array("control")["verify"][0])
-    with _process(segment, SUPERVISOR_BYTE) as supervisor:
-        if supervisor is not None:
-            pidfd.send(supervisor, PLEASE_VERIFY)
-        newer = lambda: read_verdict(words) if int(words["verified"][0]) > before else None  # noqa: E731
-        return await_verdict(segment.name, newer, lambda seconds: pidfd.has_ended(matcher, seconds), timeout)
+    asked = 0.0
+
+    def answer() -> Verdict | None:
+        """The answer, if it is there; else ask, and again every second."""
+        nonlocal asked
+        if int(words["verified"][0]) > before:
+            return read_verdict(words)
+        if time.monotonic() > asked + _AGAIN_SECONDS:
+            asked = time.monotonic()
+            with _process(segment, SUPERVISOR_BYTE) as supervisor:
+                if supervisor is not None:
+                    pidfd.send(supervisor, PLEASE_VERIFY)
+        return None
+
+    return await_verdict(segment.name, answer, lambda seconds: pidfd.has_ended(matcher, seconds), timeout)
 
 
 def _ask_supervisor(segment: Segment, deadline: float) -> bool:
@@ -105,9 +116,12 @@ def _process(segment: Segment, byte: int) -> Iterator[int | None]:
 
 
 def _open(segment: Segment, byte: int, array: str, field: str) -> int | None:
-    words = segment.array(array)
+    words, deadline = segment.array(array), time.monotonic() + _GRACE_SECONDS
     while segment.is_held(byte):
         pid = int(words[field][0])
+        if time.monotonic() > deadline:
+            who = "matcher" if byte == MATCHER_BYTE else "supervisor"
+            raise ExchangeError(f"the {who} of exchange {segment.name!r} lives, but not where we can see it (process {pid}): go to its container")
         handles = pidfd.open_pidfds([pid] if pid else [])
         if pid in handles and segment.is_held(byte) and int(words[field][0]) == pid:
             return handles[pid]

@@ -17,13 +17,13 @@ from shm_exchange.supervisor.supervisor import Supervisor
 from shm_exchange.supervisor.wire import Channel, packed_error
 
 PLEASE_VERIFY = signal.SIGURG
-"""Sent by whoever only attached and wants the book checked: a supervisor that does not listen yet ignores this signal by default."""
+"""Sent, again and again, by whoever only attached and wants the book checked: a supervisor that does not listen yet ignores it by default."""
 _TICK_SECONDS = 1.0
 
 
 def supervisor_signals(*more: signal.Signals) -> SignalPipe:
-    """The signals a supervisor listens to. Open it before there is anything to clean up."""
-    return SignalPipe(signal.SIGTERM, PLEASE_VERIFY, *more)
+    """The signals that end a supervisor. Open it before there is anything to clean up."""
+    return SignalPipe(signal.SIGTERM, *more)
 
 
 def serve_in_foreground(supervisor: Supervisor, signals: SignalPipe) -> str:
@@ -46,10 +46,16 @@ class _Service:
 
     def run(self) -> str:
         """Wait, and do what is due, until there is a reason to end."""
+        with SignalPipe(PLEASE_VERIFY) as self._wishes:
+            return self._loop()
+
+    def _loop(self) -> str:
         while True:
             ready = pidfd.readable(self._sources(), _TICK_SECONDS)
-            if self._signals.fileno() in ready and self._signaled():
+            if self._signals.fileno() in ready and self._signals.taken() - {PLEASE_VERIFY}:
                 return ""
+            if self._wishes.fileno() in ready and self._wishes.taken():
+                self._verify()
             if self._caller in ready:
                 return ""
             if self._supervisor.matcher.pidfd in ready and (death := self._mourn()):
@@ -60,22 +66,19 @@ class _Service:
                 self._supervisor.update_spinning()
 
     def _sources(self) -> list[int]:
-        sources = [self._signals.fileno()]
+        sources = [self._signals.fileno(), self._wishes.fileno()]
         if not self._mourned:
             sources.append(self._supervisor.matcher.pidfd)
         if self._channel is not None and self._caller is not None:
             sources += [self._channel.reader, self._caller]
         return sources
 
-    def _signaled(self) -> bool:
-        """Whether a signal asks to end; a wish for a check is granted on the way."""
-        taken = self._signals.taken()
-        if PLEASE_VERIFY in taken and not self._mourned:
-            try:
-                self._supervisor.verify()
-            except ExchangeError as error:
-                _tell(str(error))
-        return bool(taken - {PLEASE_VERIFY})
+    def _verify(self) -> None:
+        """Somebody wishes a check: they read the verdict in the matcher's memory."""
+        try:
+            self._supervisor.verify()
+        except ExchangeError as error:
+            _tell(str(error))
 
     def _mourn(self) -> str:
         """The matcher died. In the foreground that is the end; a caller is told now, and again by every answer."""

@@ -19,6 +19,7 @@ def test_a_signal_makes_the_pipe_readable() -> None:
         assert readable((signals.fileno(),), 10) == {signals.fileno()}
         assert signals.taken() == {signal.SIGUSR1, signal.SIGUSR2}
         assert signals.taken() == set()
+        assert signals.seen == {signal.SIGUSR1, signal.SIGUSR2}
     assert signal.getsignal(signal.SIGUSR1) is before
     signals.close()
 
