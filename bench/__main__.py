@@ -20,7 +20,7 @@ def _tell(text: str) -> None:
 
 
 def _referee(arguments: argparse.Namespace) -> dict[str, Any]:
-    from bench import referee  # noqa: PLC0415 — a command imports what it needs, so that --help is quick
+    from bench import referee
 
     if arguments.scenario == "all" and not arguments.orders:
         return referee.run_all(arguments.seed, arguments.count, arguments.boundary, arguments.repeat, _tell)
@@ -36,25 +36,25 @@ def _repeated(measure: Callable[[], dict[str, Any]], arguments: argparse.Namespa
 
 
 def _latency(arguments: argparse.Namespace) -> dict[str, Any]:
-    from bench import latency  # noqa: PLC0415
+    from bench import latency
 
     return _repeated(lambda: latency.run(arguments.blocks, arguments.rates), arguments)
 
 
 def _throughput(arguments: argparse.Namespace) -> dict[str, Any]:
-    from bench import throughput  # noqa: PLC0415
+    from bench import throughput
 
     return _repeated(lambda: throughput.run(arguments.count), arguments)
 
 
 def _transports(arguments: argparse.Namespace) -> dict[str, Any]:
-    from bench import transports  # noqa: PLC0415
+    from bench import transports
 
     return _repeated(lambda: transports.run(arguments.count), arguments)
 
 
 def _snapshot(arguments: argparse.Namespace) -> dict[str, Any]:
-    from bench import snapshot  # noqa: PLC0415
+    from bench import snapshot
 
     return _repeated(lambda: snapshot.run(arguments.count), arguments)
 
@@ -87,7 +87,9 @@ def _parser() -> argparse.ArgumentParser:
     latency.add_argument("--blocks", type=_positive, default=100, metavar="N", help="pairs of blocks of 2,000 (default 100)")
     latency.add_argument("--rates", type=_positive, nargs="*", default=[100_000, 500_000], metavar="R", help="open-loop orders per second")
     command("throughput", _throughput, "one gateway, batch calls and scalar calls; --count: commands", 3, 2_000_000)
-    command("transports", _transports, "the lane beside faster-fifo, multiprocessing.Queue and Pipe; --count: messages through the lane", 1, 5_000_000)
+    command(
+        "transports", _transports, "the lane beside faster-fifo, multiprocessing.Queue and Pipe; --count: messages through the lane", 1, 5_000_000
+    )
     command("snapshot", _snapshot, "snapshot reads against a full-speed writer; --count: reads", 1, 10_000_000)
     return parser
 

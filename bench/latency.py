@@ -1,8 +1,8 @@
 """`python -m bench latency`: how long from submitting an order until its reports are seen, beside what the machine charges for two cache lines.
 
-One process pair, a core each. Blocks of 2,000 bare ping-pongs (one line there, one line back) alternate with blocks of 2,000 orders, so that both see the
-same weather; the ratio of the blocks' medians is taken pair by pair and its median is printed. The cost of the clock read inside every sample is measured and
-taken off. Open loop: orders at a fixed rate, each timed from the moment it was planned for, not from when it got its turn.
+One process pair, a core each. Blocks of 2,000 bare ping-pongs (one line there, one line back) alternate with blocks of 2,000 orders, so that
+both see the same weather; the ratio of the blocks' medians is taken pair by pair and its median is printed. The cost of the clock read inside every
+sample is measured and taken off. Open loop: orders at a fixed rate, each timed from the moment it was planned for, not from when it got its turn.
 """
 
 from __future__ import annotations
@@ -66,12 +66,12 @@ def _paired(blocks: int) -> dict[str, Any]:
                 orders_ns.append(order)
                 ratios.append(float(np.median(order) / np.median(line)))
     line_all, order_all = np.concatenate(lines_ns), np.concatenate(orders_ns)
-    order = percentiles(order_all.astype(np.int64), ("50", "99", "99.9"))
+    tail = percentiles(order_all.astype(np.int64), ("50", "99", "99.9"))
     return {
         "line_rtt_ns_p50": round(float(np.median(line_all)), 1),
         "order_rtt_ns_p50": round(float(np.median(order_all)), 1),
-        "order_rtt_ns_p99": order["p99"],
-        "order_rtt_ns_p999": order["p99.9"],
+        "order_rtt_ns_p99": tail["p99"],
+        "order_rtt_ns_p999": tail["p99.9"],
         "rtt_ratio_p50": round(median(ratios), 3),
         "clock_ns": round(clock, 1),
         "blocks": blocks,

@@ -1,8 +1,8 @@
 """`python -m bench referee`: the public workload through both boundaries, its digest and messages per second (referee.md's definitions).
 
-    kernel     the flow lies in this process's memory as a log; the matcher's own `process` kernel applies it, batch by batch, and every report goes
-               through a report ring to a consumer process on another core, which copies it out. Done when the consumer has taken the last one.
-    pipeline   a gateway sends every message through its lane and drains its reports; a production matcher process does all it always does.
+kernel     the flow lies in this process's memory as a log; the matcher's own `process` kernel applies it, batch by batch, and every report goes
+           through a report ring to a consumer process on another core, which copies it out. Done when the consumer has taken the last one.
+pipeline   a gateway sends every message through its lane and drains its reports; a production matcher process does all it always does.
 """
 
 from __future__ import annotations

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-
-
 from shm_exchange._intrinsics import load_acquire, load_relaxed, monotonic_ns, store_relaxed, store_release
 from shm_exchange._jit import inlined, kernel
 from shm_exchange.ring.lane import submit
@@ -118,5 +116,3 @@ def set_line(lines, index, value):
 def read_line(lines, index):
     """Read one of the bare lines."""
     return load_acquire(lines[index], "parked")
-
-

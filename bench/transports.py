@@ -1,7 +1,7 @@
 """`python -m bench transports`: the lane beside what else Python has, with the same 64-byte record between the same two cores.
 
-The lane's row moves records from a producer process to a consumer process that copies each one out, as the matcher's sweep does, and nothing more; its round trip is
-one record there through a lane and one back through a report ring.
+The lane's row moves records from a producer process to a consumer process that copies each one out, as the matcher's sweep does, and nothing
+more; its round trip is one record there through the lane and one word back.
 """
 
 from __future__ import annotations

@@ -50,7 +50,7 @@ def _root() -> Path:
         return Path(chosen)
     if xdg := os.environ.get("XDG_CACHE_HOME"):
         return Path(xdg) / "shm_exchange"
-    return Path(os.path.expanduser("~")) / ".cache" / "shm_exchange"
+    return Path("~").expanduser() / ".cache" / "shm_exchange"
 
 
 def _make_private(folder: Path) -> bool:

@@ -196,7 +196,9 @@ if not TYPE_CHECKING and not INTERPRETED:
     @intrinsic
     def pause(typingctx):
         def generate(context, builder, signature, arguments):
-            name, kinds, values = ("llvm.x86.sse2.pause", [], []) if _X86 else ("llvm.aarch64.hint", [ir.IntType(32)], [ir.Constant(ir.IntType(32), 1)])
+            name, kinds, values = (
+                ("llvm.x86.sse2.pause", [], []) if _X86 else ("llvm.aarch64.hint", [ir.IntType(32)], [ir.Constant(ir.IntType(32), 1)])
+            )
             function = cgutils.get_or_insert_function(builder.module, ir.FunctionType(ir.VoidType(), kinds), name)
             builder.call(function, values)
             return context.get_dummy_value()

@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     def inlined(function: F) -> F:
         """Like `kernel`, but always inlined into its caller: for the small verbs of the hot path."""
 
+    def freeze(function: F) -> None:
+        """Compile `function` for no further types: arguments are converted to those it knows, or refused."""
+
 else:
 
     def _compile(function, **options):
@@ -49,3 +52,7 @@ else:
 
     def inlined(function):
         return _compile(function, forceinline=True)
+
+    def freeze(function):
+        if not INTERPRETED:
+            function.disable_compile()

@@ -1,13 +1,14 @@
 """LIBRARY: what any process imports to trade or to watch.
 
-    Gateway      submit commands through the lane of one session, take its reports
-    MarketView   the newest top of one book, copied without a lock
-    EventFeed    every event since you came, or the news that you were lapped
-    BookReplica  the whole book, order by order, rebuilt from the events
+Gateway      submit commands through the lane of one session, take its reports
+MarketView   the newest top of one book, copied without a lock
+EventFeed    every event since you came, or the news that you were lapped
+BookReplica  the whole book, order by order, rebuilt from the events
 """
 
+from shm_exchange.client.endpoint import Batch
 from shm_exchange.client.feed import Event, EventFeed
-from shm_exchange.client.gateway import Batch, Gateway
+from shm_exchange.client.gateway import Gateway
 from shm_exchange.client.replica import BookReplica, RestingOrder
 from shm_exchange.client.report import Report
 from shm_exchange.client.view import Depth, MarketView

@@ -23,7 +23,17 @@ from shm_exchange.domain.names import words_name
 from shm_exchange.engine.book import NIL, new_book
 from shm_exchange.engine.check import book_hash
 from shm_exchange.engine.index import find_node, find_order
-from shm_exchange.engine.ladder import ladder_of, link_order, next_level, page_key, price_of_rank, rank_of_level, rank_of_price, shrink_order, unlink_order
+from shm_exchange.engine.ladder import (
+    ladder_of,
+    link_order,
+    next_level,
+    page_key,
+    price_of_rank,
+    rank_of_level,
+    rank_of_price,
+    shrink_order,
+    unlink_order,
+)
 from shm_exchange.engine.orders import free_slot, take_slot
 from shm_exchange.engine.outputs import Subject
 from shm_exchange.shm.segment import Segment, attach

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal
 
 from shm_exchange.domain.enums import CancelReason, EventKind, Place, RejectReason, Role, Side
@@ -9,7 +10,7 @@ from shm_exchange.domain.instrument import Instrument
 
 Reason = RejectReason | CancelReason | Place | None
 
-_REASONS = {
+_REASONS: dict[EventKind, Callable[[int], Reason]] = {
     EventKind.REJECTED: RejectReason,
     EventKind.CANCELED: CancelReason,
     EventKind.REDUCED: CancelReason,

@@ -1,23 +1,23 @@
 """What can go wrong outside the market. Refused commands are not errors: they are REJECTED reports with a `RejectReason`.
 
-    ExchangeError
-    ├── ConfigError            a flag, file or argument does not fit
-    ├── PriceError             a price that is not a multiple of the tick, or no number
-    ├── QuantityError          a quantity that is not a multiple of the lot, or no number
-    ├── UnknownSymbol          no such instrument on this exchange
-    ├── ExchangeNotFound       nobody runs an exchange of that name
-    ├── ExchangeRunning        somebody does already
-    ├── LayoutMismatch         this memory was written by another version
-    ├── NotEnoughMemory        /dev/shm cannot hold it
-    ├── SessionInUse           another live process holds the session
-    ├── NoFreeSession          all lanes are taken
-    ├── LaneFull               the matcher did not take our commands in time
-    ├── ReportsLost            reports were overwritten before we read them
-    ├── EventsLost             an event reader was lapped
-    ├── SnapshotBusy           no consistent copy in the allowed tries
-    ├── HandleClosed           this handle was closed, or belongs to the parent of this process
-    ├── ProcessDied            a child ended with an error
-    └── MissingExtra           an optional group is not installed
+ExchangeError
+├── ConfigError            a flag, file or argument does not fit
+├── PriceError             a price that is not a multiple of the tick, or no number
+├── QuantityError          a quantity that is not a multiple of the lot, or no number
+├── UnknownSymbol          no such instrument on this exchange
+├── ExchangeNotFound       nobody runs an exchange of that name
+├── ExchangeRunning        somebody does already
+├── LayoutMismatch         this memory was written by another version
+├── NotEnoughMemory        /dev/shm cannot hold it
+├── SessionInUse           another live process holds the session
+├── NoFreeSession          all lanes are taken
+├── LaneFull               the matcher did not take our commands in time
+├── ReportsLost            reports were overwritten before we read them
+├── EventsLost             an event reader was lapped
+├── SnapshotBusy           no consistent copy in the allowed tries
+├── HandleClosed           this handle was closed, or belongs to the parent of this process
+├── ProcessDied            a child ended with an error
+└── MissingExtra           an optional group is not installed
 """
 
 

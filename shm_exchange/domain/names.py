@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from shm_exchange.domain.errors import ConfigError
 from shm_exchange.domain.limits import NAME_BYTES
 
-_NAME = re.compile(r"[!-~]{1,%d}" % NAME_BYTES)
+_NAME = re.compile(f"[!-~]{{1,{NAME_BYTES}}}")
 _EXCHANGE_NAME = re.compile(r"[A-Za-z0-9_-]{1,48}")
 
 

@@ -101,7 +101,15 @@ def prepare_replace(book, outputs, session, record):
     unlink_order(book, slot)
     tell(book, outputs, subject, EventKind.REPLACED, Place.LOST, price_ticks, quantity, quantity)
     return Arrival(
-        subject, slot, rank_of_price(ladder ^ 1, price_ticks), rank, np.int64(record.self_trade), np.int64(OrderType.LIMIT), True, price_ticks, quantity
+        subject,
+        slot,
+        rank_of_price(ladder ^ 1, price_ticks),
+        rank,
+        np.int64(record.self_trade),
+        np.int64(OrderType.LIMIT),
+        True,
+        price_ticks,
+        quantity,
     )
 
 

@@ -53,6 +53,23 @@ class Subject(NamedTuple):
     ladder: int
 
 
+class Fact(NamedTuple):
+    """What happened, why, in which role, and caused by what."""
+
+    kind: int
+    reason: int
+    role: int
+    cause_id: int
+
+
+class Amounts(NamedTuple):
+    """At what price, how much, and how much is left."""
+
+    price_ticks: int
+    quantity: int
+    leaves_quantity: int
+
+
 class Echo(NamedTuple):
     """The words of a command that its answer repeats as they stood."""
 
@@ -106,7 +123,7 @@ def _next_report(book, outputs, session):
 
 
 @inlined
-def emit_report(book, outputs, subject, kind, reason, role, cause_id, price_ticks, quantity, leaves_quantity):
+def emit_report(book, outputs, subject, fact, amounts):
     """Write one report to the session of `subject`."""
     place = _next_report(book, outputs, subject.session)
     if place < 0:
@@ -114,14 +131,14 @@ def emit_report(book, outputs, subject, kind, reason, role, cause_id, price_tick
     report = outputs.reports[place]
     report.order_id = subject.order_id
     report.client_order_id = subject.client_order_id
-    report.cause_id = cause_id
-    report.price_ticks = price_ticks
-    report.quantity = quantity
-    report.leaves_quantity = leaves_quantity
-    report.kind = kind
-    report.reason = reason
+    report.cause_id = fact.cause_id
+    report.price_ticks = amounts.price_ticks
+    report.quantity = amounts.quantity
+    report.leaves_quantity = amounts.leaves_quantity
+    report.kind = fact.kind
+    report.reason = fact.reason
     report.side = (subject.ladder & 1) + 1
-    report.role = role
+    report.role = fact.role
     report.instrument = subject.ladder >> 1
     report.account = subject.account
 
@@ -155,15 +172,15 @@ def emit_event(book, outputs, subject, kind, reason, resting_order_id, price_tic
 def tell(book, outputs, subject, kind, reason, price_ticks, quantity, leaves_quantity):
     """One report to the owner of the order and one event, of the same fact."""
     emit_event(book, outputs, subject, kind, reason, 0, price_ticks, quantity)
-    emit_report(book, outputs, subject, kind, reason, 0, book.state[0].command_id, price_ticks, quantity, leaves_quantity)
+    emit_report(book, outputs, subject, Fact(kind, reason, 0, book.state[0].command_id), Amounts(price_ticks, quantity, leaves_quantity))
 
 
 @inlined
 def tell_match(book, outputs, incoming, resting, price_ticks, quantity, incoming_leaves, resting_leaves):
     """One EXECUTED event and a report to each side; returns the match id."""
     match_id = emit_event(book, outputs, incoming, EventKind.EXECUTED, 0, resting.order_id, price_ticks, quantity)
-    emit_report(book, outputs, resting, EventKind.EXECUTED, 0, Role.RESTING, match_id, price_ticks, quantity, resting_leaves)
-    emit_report(book, outputs, incoming, EventKind.EXECUTED, 0, Role.INCOMING, match_id, price_ticks, quantity, incoming_leaves)
+    emit_report(book, outputs, resting, Fact(EventKind.EXECUTED, 0, Role.RESTING, match_id), Amounts(price_ticks, quantity, resting_leaves))
+    emit_report(book, outputs, incoming, Fact(EventKind.EXECUTED, 0, Role.INCOMING, match_id), Amounts(price_ticks, quantity, incoming_leaves))
     book.state[0].trades += 1
     return match_id
 
@@ -172,9 +189,7 @@ def tell_match(book, outputs, incoming, resting, price_ticks, quantity, incoming
 def echo_of(record, command_id):
     """What a report about a command repeats of it. An ENTER is known by the order id it would have had."""
     order_id = command_id if record.kind == CommandKind.ENTER else record.order_id
-    return Echo(
-        order_id, record.client_order_id, record.price_ticks, record.quantity, np.int64(record.side), np.int64(record.instrument)
-    )
+    return Echo(order_id, record.client_order_id, record.price_ticks, record.quantity, np.int64(record.side), np.int64(record.instrument))
 
 
 @inlined

@@ -1,6 +1,6 @@
 """The 64-byte records that travel: one cache line each, so that one message moves one line.
 
-    COMMAND     gateway → matcher, in a lane. `number` is the lane position and is stored last (release): a slot carries it, or it was never submitted.
+    COMMAND     gateway → matcher, in a lane. `number` is the lane position, stored last (release): a slot carries it, or it was never submitted.
     LOG_RECORD  the same bytes in the log: `number` has become `command_id`, and the matcher has stamped the sequenced time.
     COMMAND_WORDS  a COMMAND as eight plain words.
     LOGON       how LOGON reads the words of a COMMAND: names take the place of order words.
@@ -102,7 +102,6 @@ EVENT = np.dtype(
 ALL_INSTRUMENTS = 0xFFFF
 
 
-
 def kinds_word(**values: int) -> int:
     """The `kinds` word of COMMAND_WORDS with the named one-byte fields (and `instrument`) set; made for being or-ed together."""
     record = np.zeros(1, COMMAND)
@@ -113,5 +112,12 @@ def kinds_word(**values: int) -> int:
 
 for _dtype in (COMMAND_WORDS, COMMAND, LOG_RECORD, LOGON, REPORT, EVENT):
     assert _dtype.itemsize == CACHE_LINE, _dtype
-assert all(COMMAND.fields[name][1] == COMMAND_WORDS.fields[name][1] for name in COMMAND_WORDS.names if name != "kinds")
-assert COMMAND.fields["kind"][1] == COMMAND_WORDS.fields["kinds"][1]
+
+
+def _offset(dtype: np.dtype[np.void], name: str) -> int:
+    fields = dtype.fields
+    assert fields is not None
+    return fields[name][1]
+
+
+assert all(_offset(COMMAND, "kind" if name == "kinds" else name) == _offset(COMMAND_WORDS, name) for name in COMMAND_WORDS.names or ())

@@ -43,7 +43,7 @@ def main() -> int:
     try:
         segment = attach(arguments.name, arguments.directory, write=True, dead_ok=True)
         # The kernels are only imported here: a name that does not exist should fail in a tenth of a second.
-        from shm_exchange.matcher.process import MatcherProcess, refuse_interpreted, serve  # noqa: PLC0415
+        from shm_exchange.matcher.process import MatcherProcess, refuse_interpreted, serve
 
         refuse_interpreted()
         serve(MatcherProcess(segment))

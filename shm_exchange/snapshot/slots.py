@@ -1,7 +1,7 @@
 """Versioned snapshot slots: eight versions of each instrument's book top, so that a reader is never blocked and never blocks.
 
     writer   v := latest + 1, slot v % 8:   stamp := 2 v - 1;  release fence (A);  payload;  stamp := 2 v (B: release);  latest := v (C: release)
-    reader   v := latest (acquire, pairs with C);  stamp == 2 v? (acquire, pairs with B);  copy;  acquire fence (D, pairs with A);  stamp == 2 v still?
+    reader   v := latest (acquire, pairs with C);  stamp == 2 v? (acquire, pairs with B);  copy;  acquire fence (D, pairs with A);  stamp still 2 v?
 
 A writer killed anywhere leaves `latest` naming a whole slot. A reader must be lapped seven times within one copy to need another try, and
 after eight tries it says BUSY instead of spinning for ever. Readers map read-only. Snapshots are published before the events and reports of the

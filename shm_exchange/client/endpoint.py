@@ -1,0 +1,287 @@
+"""One session's end of the exchange: its lane, its report ring, and its life from logon to close. `client.gateway` says orders on top of it.
+
+Submitting returns at once: a command is in the lane (and will be matched, whatever becomes of this process) or an error was raised and it is not.
+What became of it comes as reports, numbered without a gap. A report counts as delivered at the next `poll`: a gateway killed while it handles one
+gets it again under the same number.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+import weakref
+from operator import index as whole
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+
+from shm_exchange._jit import freeze
+from shm_exchange.client.plain import Records, plain
+from shm_exchange.client.report import Report
+from shm_exchange.client.sessions import take_session
+from shm_exchange.client.waiting import park_for_report
+from shm_exchange.domain.enums import CommandKind, EventKind, RejectReason
+from shm_exchange.domain.errors import (
+    ConfigError,
+    ExchangeError,
+    ExchangeNotFound,
+    HandleClosed,
+    LaneFull,
+    PriceError,
+    QuantityError,
+    ReportsLost,
+)
+from shm_exchange.domain.instrument import Number
+from shm_exchange.domain.limits import POSITION_BITS
+from shm_exchange.domain.names import checked_name, name_words, nearest
+from shm_exchange.layout.headers import MATCHER_RUNNING
+from shm_exchange.layout.records import COMMAND, COMMAND_WORDS, REPORT, kinds_word
+from shm_exchange.ring.lane import await_room, new_producer, submit, submit_many
+from shm_exchange.ring.reports import READER, acknowledge, await_report, take_reports
+from shm_exchange.shm.segment import Segment, attach
+
+POSITION_MASK = (1 << POSITION_BITS) - 1
+_LOGON, _LOGOFF = (kinds_word(kind=kind) for kind in (CommandKind.LOGON, CommandKind.LOGOFF))
+_WORD = 1 << 63
+_SPIN_POLLS = 2000
+_PARK_SECONDS = 0.05
+_LANE_FULL = ("block", "raise", "drop")
+
+
+class Batch(NamedTuple):
+    """What `submit_many` did: ids run from `first_id` without a gap."""
+
+    first_id: int
+    submitted: int
+
+
+_open: weakref.WeakSet[Endpoint] = weakref.WeakSet()
+
+
+def _poison_in_child() -> None:
+    """A forked child has no lane: its mapping was not inherited, and the lock is its parent's."""
+    for endpoint in list(_open):
+        endpoint._disable("it was opened before a fork and belongs to the parent process; attach a gateway of your own")  # noqa: SLF001
+
+
+os.register_at_fork(after_in_child=_poison_in_child)
+
+
+class Endpoint:
+    """A lane and a report ring. Not for several threads at once: a lane has one producer."""
+
+    def __init__(self, name: str, session: str, account: str, *, lane_full: str, block_seconds: float, timeout: float) -> None:
+        """See `Gateway.attach`."""
+        self.name, self.session, self.account = name, checked_name(session, "session"), checked_name(account, "account")
+        if lane_full not in _LANE_FULL:
+            raise ConfigError(f"lane_full must be one of {', '.join(_LANE_FULL)}, not {lane_full!r}{nearest(lane_full, _LANE_FULL)}")
+        self.dropped = 0
+        self._lane_full, self._block_seconds = lane_full, block_seconds
+        deadline = time.monotonic() + timeout
+        self._segment = attach(name, write=True, timeout=timeout)
+        _await_matcher(self._segment, deadline)
+        self._open_rings()
+        _open.add(self)
+        self._log_on(deadline)
+        freeze(submit)  # a word that is no int64 is refused, instead of quietly compiling a kernel for it
+
+    def _open_rings(self) -> None:
+        """Take the session's lane and lay our own ends over it."""
+        segment = self._segment
+        self.number, own = take_session(segment, self.session, self.account)
+        self._lane_id = self.number << POSITION_BITS
+        self._instruments = list(segment.config.instruments)
+        number = slice(self.number, self.number + 1)
+        self._producer_record = new_producer(own["lane"], segment.array("lane_heads")[number], own["activity"], own["parked"][:1], self.number)
+        self._producer: int = self._producer_record.ctypes.data
+        capacity = segment.config.report_capacity
+        reports = segment.array("reports")[(self.number - 1) * capacity : self.number * capacity]
+        self._lane, self._head, self._parked = plain(own["lane"]), plain(own["report_head"]), plain(own["parked"][number])
+        self._reports, self._tail = plain(reports), plain(segment.array("report_tails")[number])
+        self._reader = np.zeros(1, READER)
+        self._reader["next_report"] = self._head["head"]
+        self._buffer = np.zeros(min(capacity, 4096), REPORT)
+        # Where the matcher spins, processes have cores of their own, and we may spin too.
+        self._spin_polls = _SPIN_POLLS if segment.array("control")[0].spin_polls else 1
+
+    def submit_many(self, commands: Records) -> Batch:
+        """Submit COMMAND records in one call, with one fence for all. Returns the first id and how many went in.
+
+        `number` and `time_ns` need not be set. With lane_full="block" all go in or LaneFull is raised, whose text says how many did.
+        """
+        if not isinstance(commands, np.ndarray) or commands.dtype not in (COMMAND, COMMAND_WORDS) or commands.ndim != 1:
+            raise ConfigError("submit_many takes a one-dimensional array of COMMAND records (shm_exchange.layout.records.COMMAND)")
+        words = np.ascontiguousarray(plain(commands)).view(COMMAND_WORDS)
+        first = self._lane_id | int(self._producer_record[0].position)
+        count = submit_many(self._producer, words, 0)
+        deadline = time.monotonic() + self._block_seconds
+        while count < len(words) and self._lane_full == "block":
+            if not self._await_room(deadline):
+                raise self._full(f"{count} of {len(words)} commands were submitted")
+            added = submit_many(self._producer, words, count)
+            count += added
+            deadline = time.monotonic() + self._block_seconds if added else deadline
+        if count < len(words) and self._lane_full == "raise":
+            raise self._full(f"{count} of {len(words)} commands were submitted")
+        self.dropped += len(words) - count
+        return Batch(first, int(count))
+
+    def poll(self, limit: int = 4096) -> list[Report]:
+        """Take the reports that are there, in number order; earlier ones are hereby delivered. Raises ReportsLost once for every gap."""
+        return [Report(row, self._instruments) for row in self._take(limit).tolist()]
+
+    def poll_array(self, limit: int = 4096) -> Records:
+        """Like `poll`, as a copy of the REPORT records: ticks, lots and numbers."""
+        return self._take(limit).copy()
+
+    def ack(self) -> None:
+        """Everything polled so far is delivered: it will not come again, and its room is free."""
+        acknowledge(self._reader, self._head)
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until a report is there, at most `timeout` seconds (None: for ever); whether one is. Sleeps without burning a core."""
+        if await_report(self._reader, self._reports, self._tail, self._spin_polls):
+            return True
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while True:
+            left = _PARK_SECONDS if deadline is None else min(_PARK_SECONDS, deadline - time.monotonic())
+            if left <= 0:
+                return False
+            if park_for_report(self._reader, self._reports, self._tail, self._parked, int(left * 1e9)):
+                return True
+
+    def rings(self) -> tuple[int, Records, Records, Records, Records]:
+        """For kernels of your own: (address of the PRODUCER, READER[1], REPORT[capacity], REPORT_TAIL[1], REPORT_HEAD[1])."""
+        return self._producer, self._reader, self._reports, self._tail, self._head
+
+    @property
+    def submitted(self) -> int:
+        """Commands this handle has put into its lane."""
+        return int(self._producer_record[0].submitted)
+
+    @property
+    def matcher_alive(self) -> bool:
+        """Whether a matcher lives: the kernel's word, not a guess from time."""
+        return self._segment.matcher_alive
+
+    def close(self) -> None:
+        """Log off and give the session's lane back; open orders stay. Again is harmless."""
+        submit(self._producer, 0, 0, 0, 0, _LOGOFF)
+        acknowledge(self._reader, self._head)
+        _open.discard(self)
+        self._segment.close()
+        self._disable("it was closed")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _take(self, limit: int) -> Records:
+        acknowledge(self._reader, self._head)
+        count = take_reports(self._reader, self._reports, self._tail, self._buffer[:limit])
+        own = self._reader[0]
+        if own["lost_first"]:
+            raise ReportsLost(int(own["lost_first"]), int(own["lost_last"]))
+        return self._buffer[:count]
+
+    def _send(self, order_id: int, client_order_id: int, price_ticks: int, lots: int, kinds: int) -> int:
+        try:
+            position = submit(self._producer, whole(order_id), client_order_id, price_ticks, lots, kinds)
+        except OverflowError:
+            raise too_large(price_ticks, lots) from None
+        return self._lane_id | position if position else self._when_full(order_id, client_order_id, price_ticks, lots, kinds)
+
+    def _when_full(self, order_id: int, client_order_id: int, price_ticks: int, lots: int, kinds: int) -> int:
+        """The lane-full policy."""
+        if self._lane_full == "drop":
+            self.dropped += 1
+            return 0
+        if self._lane_full == "raise" or not self._await_room(time.monotonic() + self._block_seconds):
+            raise self._full("the command was not submitted")
+        return self._lane_id | int(submit(self._producer, order_id, client_order_id, price_ticks, lots, kinds))
+
+    def _await_room(self, deadline: float) -> bool:
+        """Spin, yield, sleep until the lane has room or the deadline passes."""
+        naps = 0
+        while not await_room(self._producer, self._spin_polls):
+            if time.monotonic() >= deadline:
+                return False
+            if naps < 50:
+                os.sched_yield()
+            else:
+                time.sleep(0.0002)
+            naps += 1
+        return True
+
+    def _full(self, what: str) -> LaneFull:
+        alive = "the matcher is alive but does not keep up, or this session's reports are not polled" if self.matcher_alive else "the matcher is dead"
+        return LaneFull(f"the lane of session {self.session!r} is full and {what}: {alive}; poll reports, slow down, or use a larger lane_capacity")
+
+    def _log_on(self, deadline: float) -> None:
+        """Bind session and account, and wait for the answer; reports of an earlier holder of the session stay to be polled."""
+        low, high = name_words(self.session)
+        account_low, account_high = name_words(self.account)
+        position = int(submit(self._producer, low, high, account_low, account_high, _LOGON))
+        if not position:
+            position = self._when_full(low, high, account_low, account_high, _LOGON) & POSITION_MASK
+        ahead = self._reader.copy()
+        while True:
+            for row in self._buffer[: take_reports(ahead, self._reports, self._tail, self._buffer)]:
+                if row["cause_id"] == self._lane_id | position and row["kind"] in (EventKind.LOGGED_ON, EventKind.REJECTED):
+                    self._logged_on(row)
+                    return
+            if not await_report(ahead, self._reports, self._tail, self._spin_polls):
+                _check_deadline(self._segment, deadline)
+                park_for_report(ahead, self._reports, self._tail, self._parked, int(_PARK_SECONDS * 1e9))
+
+    def _logged_on(self, answer: np.void) -> None:
+        """Take the answer out of the stream if nothing older waits in front of it."""
+        if self._reader["next_report"] == answer["number"]:
+            self._reader["next_report"] = answer["number"] + 1
+        if answer["kind"] == EventKind.REJECTED:
+            reason = RejectReason(int(answer["reason"]))
+            self.close()
+            raise ExchangeError(f"session {self.session!r} was refused for account {self.account!r}: {reason.name}")
+
+    def _disable(self, why: str) -> None:
+        """Turn this handle into one that raises HandleClosed whatever is asked of it."""
+        self.__dict__["_why"] = why
+        self.__class__ = _DisabledEndpoint
+
+
+class _DisabledEndpoint(Endpoint):
+    """A gateway that was closed, or that a fork copied."""
+
+    def __getattribute__(self, name: str) -> Any:
+        if name in ("close", "__class__", "__dict__", "__exit__", "__enter__", "__weakref__", "__del__"):
+            return object.__getattribute__(self, name)
+        why = object.__getattribute__(self, "__dict__")["_why"]
+        raise HandleClosed(f"this gateway cannot be used: {why}")
+
+    def close(self) -> None:
+        """Already closed."""
+
+
+def too_large(price_ticks: int, quantity: Number) -> ExchangeError:
+    """Which of the words of a command is none."""
+    if not -_WORD <= price_ticks < _WORD:
+        return PriceError(f"{price_ticks} ticks do not fit a 64-bit word")
+    if not -_WORD <= int(quantity) < _WORD:
+        return QuantityError(f"{quantity} lots do not fit a 64-bit word")
+    return ConfigError("order_id does not fit a 64-bit word")
+
+
+def _await_matcher(segment: Segment, deadline: float) -> None:
+    """Wait until the matcher takes commands."""
+    words = segment.array("matcher")
+    while words[0].state != MATCHER_RUNNING:
+        _check_deadline(segment, deadline)
+        time.sleep(0.001)
+
+
+def _check_deadline(segment: Segment, deadline: float) -> None:
+    if time.monotonic() > deadline:
+        state = "does not answer" if segment.matcher_alive else "is not running"
+        raise ExchangeNotFound(f"the matcher of exchange {segment.name!r} {state}; look with `shm-exchange status {segment.name}`")
