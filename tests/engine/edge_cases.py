@@ -14,10 +14,9 @@ from shm_exchange.domain.enums import CommandKind, EventKind, Flag, OrderType, S
 from shm_exchange.domain.instrument import Instrument
 from shm_exchange.domain.names import name_words
 from tests.engine.table import read_tables
-from tests.oracle.messages import Command
-from tests.oracle.naive_exchange import Outputs
+from tests.oracle.messages import Command, Outputs
 
-DEEP = 300 if INTERPRETED else 5000
+DEEP = 200 if INTERPRETED else 5000
 CONFIG = ExchangeConfig(
     name="referee", instruments=(Instrument("X", tick_size="1"),), max_sessions=1, max_orders=8192, report_capacity=16_384, event_capacity=16_384
 )

@@ -11,8 +11,8 @@ from shm_exchange.domain.config import ExchangeConfig
 from shm_exchange.domain.enums import Side
 from shm_exchange.engine.engine import Engine
 from shm_exchange.layout.records import LOG_RECORD
-from tests.oracle.messages import Event, Report
-from tests.oracle.naive_exchange import NaiveExchange, Outputs
+from tests.oracle.messages import Event, Outputs, Report
+from tests.oracle.naive_exchange import NaiveExchange
 
 
 class Exchange(Protocol):

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 
 from shm_exchange.domain.enums import CommandKind, EventKind, RejectReason, Role
 from shm_exchange.domain.limits import POSITION_BITS
-from tests.oracle.messages import Command, Event, Report
-from tests.oracle.naive_exchange import Outputs
+from tests.oracle.messages import Command, Event, Outputs, Report
 
 ANSWERS = (EventKind.REJECTED, EventKind.MASS_CANCELED, EventKind.LOGGED_ON, EventKind.LOGGED_OFF)
 

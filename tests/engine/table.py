@@ -46,8 +46,7 @@ from shm_exchange.domain.limits import PRICE_TICKS_MAX
 from shm_exchange.domain.names import name_words
 from tests.engine.implementations import Exchange
 from tests.engine.ledger import Ledger
-from tests.oracle.messages import ALL_INSTRUMENTS, Command, Event, Report
-from tests.oracle.naive_exchange import Outputs
+from tests.oracle.messages import ALL_INSTRUMENTS, Command, Event, Outputs, Report
 
 INSTRUMENTS = (
     Instrument("BAND", tick_size="1", max_price="1000"),

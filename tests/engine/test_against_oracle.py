@@ -17,8 +17,8 @@ from tests.oracle.flow import INSTRUMENTS, MARKET, PROFILES, Profile, as_records
 from tests.oracle.messages import Command, Event, Report
 from tests.oracle.naive_exchange import NaiveExchange
 
-SEEDS, COMMANDS = (8, 300) if INTERPRETED else (8, 2000)
-LONG_SEEDS, LONG_COMMANDS = (20, 1000) if INTERPRETED else (200, 10_000)
+SEEDS, COMMANDS = (4, 300) if INTERPRETED else (8, 2000)
+LONG_SEEDS, LONG_COMMANDS, SEEDS_A_TEST = (20, 1000, 1) if INTERPRETED else (200, 10_000, 5)
 
 
 def profile_of(seed: int) -> Profile:
@@ -59,9 +59,9 @@ def test_every_report_event_and_queue(seed: int) -> None:
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("first", range(1000, 1000 + LONG_SEEDS, LONG_SEEDS // 20))
+@pytest.mark.parametrize("first", range(1000, 1000 + LONG_SEEDS, SEEDS_A_TEST))
 def test_every_report_event_and_queue_at_length(first: int) -> None:
-    for seed in range(first, first + LONG_SEEDS // 20):
+    for seed in range(first, first + SEEDS_A_TEST):
         compare(seed, LONG_COMMANDS, every=LONG_COMMANDS // 10)
 
 

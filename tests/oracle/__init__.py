@@ -1,1 +1,1 @@
-"""The naive oracle: the rule book in plain Python, and the seeded flow that drives it. Imports nothing but `shm_exchange.domain`."""
+"""The naive oracle: the rule book in plain Python, importing nothing of ours but `shm_exchange.domain`; and the seeded flow that drives it."""

@@ -66,6 +66,13 @@ class Event(NamedTuple):
     account: int
 
 
+class Outputs(NamedTuple):
+    """What one call made known: reports of the sessions that got any, and events."""
+
+    reports: dict[int, list[Report]]
+    events: list[Event]
+
+
 def _lacks_quantity(command: Command) -> bool:
     return not 1 <= command.quantity <= QUANTITY_MAX
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple
 
 from shm_exchange.domain.config import ExchangeConfig
 from shm_exchange.domain.enums import (
@@ -21,17 +20,10 @@ from shm_exchange.domain.enums import (
 )
 from shm_exchange.domain.limits import ACCOUNTS_MAX, NOTIONAL_MAX, POSITION_BITS
 from tests.oracle import messages as m
-from tests.oracle.messages import Command, Event, Report
+from tests.oracle.messages import Command, Event, Outputs, Report
 from tests.oracle.naive_book import NaiveBook, Order, Session, opposite, reaches
 
 KINDS = frozenset(CommandKind)
-
-
-class Outputs(NamedTuple):
-    """What one call made known: reports of the sessions that got any, and events."""
-
-    reports: dict[int, list[Report]]
-    events: list[Event]
 
 
 class Refused(Exception):
