@@ -25,32 +25,26 @@ from shm_exchange.layout.records import COMMAND
 from shm_exchange.matcher.process import MatcherProcess, open_bundles
 from shm_exchange.matcher.step import process
 from shm_exchange.shm import attach, create
+from shm_exchange.supervisor.warm import exchange_name
 
-Group = tuple[str, Callable[[], None]]
 _SYMBOL = "WARM"
 
 
-def groups() -> list[Group]:
-    """What is compiled, by name and in order: each step uses what those before it left open."""
-    tour = _Tour()
-    return [
-        ("rules of the book and its checks", tour.book),
-        ("matching", tour.matching),
-        ("publishing", tour.publishing),
-        ("the matcher's loop", tour.loop),
-        ("gateway: submit, poll, wait", tour.gateway),
-        ("snapshots and events", tour.readers),
-        ("replica of the book", tour.replica),
-        ("end of the tour", tour.close),
-    ]
-
-
 class _Tour:
-    """The tiny exchange. `close` removes it."""
+    """The tiny exchange. Each step uses what those before it left open; `close` removes everything."""
 
     def __init__(self) -> None:
-        self._name = f"warm-{os.getpid()}"
+        self._name = exchange_name(os.getpid())
         self._open = ExitStack()
+        self.steps: list[tuple[str, Callable[[], None]]] = [
+            ("rules of the book and its checks", self.book),
+            ("matching", self.matching),
+            ("publishing", self.publishing),
+            ("the matcher's loop", self.loop),
+            ("gateway: submit, poll, wait", self.gateway),
+            ("snapshots and events", self.readers),
+            ("replica of the book", self.replica),
+        ]
 
     def book(self) -> None:
         sizes = {"max_orders": 64, "max_sessions": 1, "lane_capacity": 64, "report_capacity": 64, "event_capacity": 256, "log_capacity": 256}
@@ -71,7 +65,7 @@ class _Tour:
 
     def loop(self) -> None:
         self._matcher.warm()
-        thread = threading.Thread(target=self._matcher.run, name="matcher")
+        thread = threading.Thread(target=self._matcher.run, name="matcher", daemon=True)
         self._matcher.announce()
         thread.start()
         self._open.callback(thread.join)
@@ -110,11 +104,14 @@ class _Tour:
 
 def main() -> None:
     """Compile everything, and say on standard output what comes next."""
-    steps = groups()
-    for done, (name, compile_group) in enumerate(steps):
-        _announce(name, done, len(steps))
-        compile_group()
-    _announce("done", len(steps), len(steps))
+    tour = _Tour()
+    try:
+        for done, (name, step) in enumerate(tour.steps):
+            _announce(name, done, len(tour.steps))
+            step()
+        _announce("done", len(tour.steps), len(tour.steps))
+    finally:
+        tour.close()
 
 
 def _announce(name: str, done: int, total: int) -> None:

@@ -23,6 +23,7 @@ from shm_exchange._cache import cache_folder
 from shm_exchange.domain.errors import ProcessDied
 from shm_exchange.runtime.launch import launch, memory_file, memory_text
 from shm_exchange.runtime.pidfd import describe_exit
+from shm_exchange.shm import reap
 from shm_exchange.supervisor.wire import Channel
 
 MODULE = "shm_exchange.supervisor.kernels"
@@ -50,6 +51,11 @@ def ensure_warm(progress: Progress | None = None) -> bool:
         _compile(say)
         marker.touch(mode=0o600)
     return True
+
+
+def exchange_name(pid: int) -> str:
+    """What the compiling process calls the tiny exchange on which it tries everything."""
+    return f"warm-{pid}"
 
 
 def _marker() -> Path:
@@ -86,6 +92,7 @@ def _compile(say: Progress) -> None:
     finally:
         process.kill()
         process.wait()
+        reap(exchange_name(process.pid))
         os.close(errors)
 
 

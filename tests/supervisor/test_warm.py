@@ -12,6 +12,7 @@ import pytest
 from shm_exchange._cache import cache_folder
 from shm_exchange.domain.errors import ProcessDied
 from shm_exchange.domain.instrument import Instrument
+from shm_exchange.shm import exchanges
 from shm_exchange.supervisor import Exchange, warm
 from shm_exchange.supervisor.warm import ensure_warm
 from tests.supervisor import functions
@@ -109,6 +110,20 @@ def test_an_unwritable_home_is_no_obstacle(cold: Path, tmp_path: Path, monkeypat
     cache_folder.cache_clear()
     with pytest.warns(RuntimeWarning, match="cannot keep compiled kernels"):
         assert not ensure_warm()
+
+
+def test_an_interrupted_compiler_leaves_nothing(cold: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COMPILER_RESTS", "1")
+
+    def interrupt(name: str, done: int, total: int) -> None:
+        if name == "resting":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        ensure_warm(interrupt)
+    assert [info.name for info in exchanges() if info.name.startswith("warm-") and not info.is_alive] == []
+    monkeypatch.delenv("COMPILER_RESTS")
+    assert ensure_warm()
 
 
 def test_nothing_is_compiled_after_the_tour(name: str) -> None:
