@@ -17,11 +17,12 @@ from shm_exchange._intrinsics import (
 )
 from shm_exchange._jit import inlined, kernel
 from shm_exchange.matcher.step import process
-from shm_exchange.matcher.sweep import any_command, measure_depths, sweep
+from shm_exchange.matcher.sweep import NOTHING, READY, look_at_all, measure_depths, sweep
 
 SLICE_OVER, STOP_ASKED, PARK_OVER = 0, 1, 2
 PARK_NS = 100_000_000
 """Backstop of a park: even a lost wake-up costs latency, never an order."""
+BLOCKED_PARK_NS = 1_000_000
 _EAGER_POLLS = 2000
 _POLLS_A_LOOK = 64
 
@@ -50,18 +51,22 @@ def _became_idle(memory):
 
 
 @kernel
-def _park(memory, policy):
-    """Sleep until a gateway submits, at most PARK_NS. Announce first, fence, look at every lane, and only then sleep."""
+def _park(memory, policy, outputs):
+    """Sleep until a gateway submits, at most PARK_NS. Announce first, fence, look at every lane, and only then sleep.
+
+    A gateway whose reports are unread has commands that must wait; nobody wakes us when it reads, so then the sleep is short.
+    """
     own = memory.parked[0]
     store_relaxed(own, "parked", 1)
     fence_full()  # (C) pairs with (B) in ring.lane: either we see the command, or its gateway sees that we sleep
-    if any_command(memory, policy) or load_acquire(memory.control[0], "stop") != 0:
+    found = look_at_all(memory, policy, outputs)
+    if found == READY or load_acquire(memory.control[0], "stop") != 0:
         exchange(own, "parked", 0)
         return
     memory.counters[0].parks += 1
-    futex_wait(memory.parked.ctypes.data, 1, PARK_NS)
+    futex_wait(memory.parked.ctypes.data, 1, PARK_NS if found == NOTHING else BLOCKED_PARK_NS)
     exchange(own, "parked", 0)
-    any_command(memory, policy)
+    look_at_all(memory, policy, outputs)
 
 
 @kernel
@@ -103,5 +108,5 @@ def run_slice(memory, policy, book, outputs, log, snapshots):
         elif private.idle_polls < spin_polls + policy.yield_polls:
             yield_core()
         else:
-            _park(memory, policy)
+            _park(memory, policy, outputs)
             return PARK_OVER

@@ -16,6 +16,7 @@ from shm_exchange.ring.lane import has_command, take
 from shm_exchange.ring.publish import refresh_limit
 
 COOL_SWEEPS = 1 << 16
+NOTHING, BLOCKED, READY = 0, 1, 2
 
 
 @inlined
@@ -67,13 +68,20 @@ def _cool(memory, policy, index):
 
 
 @inlined
-def _sweep_lane(memory, policy, outputs, log, session, tail):
-    """Copy what the lane has, at most the budget, behind log number `tail`; returns how many."""
+def _is_blocked(memory, outputs, session):
+    """Who does not read cannot submit: whether more than half of the session's report ring is unread."""
     output = outputs.sessions[session]
     capacity = len(outputs.reports) // (len(outputs.sessions) - 1)
-    if output.unpublished - (output.limit - capacity) > capacity // 2:
-        if refresh_limit(outputs, session, memory.report_heads[session]) > capacity // 2:
-            return 0  # who does not read cannot submit
+    if output.unpublished - (output.limit - capacity) <= capacity // 2:
+        return False
+    return refresh_limit(outputs, session, memory.report_heads[session]) > capacity // 2
+
+
+@inlined
+def _sweep_lane(memory, policy, outputs, log, session, tail):
+    """Copy what the lane has, at most the budget, behind log number `tail`; returns how many."""
+    if _is_blocked(memory, outputs, session):
+        return 0
     state, private = memory.lane_state[session], memory.private[0]
     position, count, mask = state.position, 0, len(log.records) - 1
     if not has_command(memory.lanes[session], policy.lane_capacity, position):
@@ -126,13 +134,13 @@ def sweep(memory, policy, outputs, log):
 
 
 @kernel
-def any_command(memory, policy):
-    """Look at ALL lanes, whatever their bits say; heats those that have something. Returns whether there was one."""
-    found = False
+def look_at_all(memory, policy, outputs):
+    """Look at ALL lanes, whatever their bits say; heats those that have something. Returns NOTHING, BLOCKED (only lanes that may not submit) or READY."""
+    found = NOTHING
     for session in range(1, len(memory.lane_state)):
         if has_command(memory.lanes[session], policy.lane_capacity, memory.lane_state[session].position):
             heat(memory, session)
-            found = True
+            found = max(found, BLOCKED if _is_blocked(memory, outputs, session) else READY)
     return found
 
 
