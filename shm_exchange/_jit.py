@@ -16,6 +16,7 @@ import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
+import numpy as np
 from numba import config, njit
 
 from shm_exchange._cache import cache_folder
@@ -23,6 +24,8 @@ from shm_exchange._cache import cache_folder
 F = TypeVar("F", bound=Callable[..., object])
 
 INTERPRETED = bool(config.DISABLE_JIT)
+if INTERPRETED:
+    np.seterr(over="ignore")  # machine words wrap silently, and hashes count on it
 BOUNDS_CHECKED = os.environ.get("NUMBA_BOUNDSCHECK", "0") not in ("", "0")
 
 if TYPE_CHECKING:

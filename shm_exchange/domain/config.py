@@ -50,17 +50,15 @@ class ExchangeConfig:
             if not _power_of_two(getattr(self, name)):
                 raise ConfigError(f"{name} must be a power of two, not {getattr(self, name)}")
         self._range("sweep_budget", 1, min(self.lane_capacity, self.log_capacity // 2, self.event_capacity // 2))
-        for name, default in (
-            ("max_pages", max(256, self.max_orders // 8)),
-            ("session_orders", max(1, self.max_orders // self.max_sessions)),
-        ):
-            if not getattr(self, name):
-                object.__setattr__(self, name, default)
-        if not self.session_pages:
-            object.__setattr__(self, "session_pages", max(1, self.max_pages // self.max_sessions))
-        self._range("max_pages", 1, OPEN_ORDERS_MAX)
-        self._range("session_orders", 1, self.max_orders)
-        self._range("session_pages", 1, self.max_pages)
+        self._derive("max_pages", max(256, self.max_orders // 8), OPEN_ORDERS_MAX)
+        self._derive("session_orders", max(1, self.max_orders // self.max_sessions), self.max_orders)
+        self._derive("session_pages", max(1, self.max_pages // self.max_sessions), self.max_pages)
+
+    def _derive(self, name: str, default: int, high: int) -> None:
+        """Fill in a size that was left 0, or check the one that was given."""
+        self._range(name, 0, high)
+        if not getattr(self, name):
+            object.__setattr__(self, name, default)
 
     def _range(self, name: str, low: int, high: int) -> None:
         value = getattr(self, name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from decimal import Context, Decimal, DecimalException
+from decimal import Context, Decimal, DecimalException, DivisionByZero, Inexact, InvalidOperation, Overflow, Underflow
 
 from shm_exchange.domain.errors import ConfigError, ExchangeError, PriceError, QuantityError
 from shm_exchange.domain.limits import PRICE_TICKS_MAX
@@ -11,7 +11,7 @@ from shm_exchange.domain.names import checked_name
 
 Number = str | int | Decimal
 
-_EXACT = Context(prec=60)
+_EXACT = Context(prec=60, traps=[InvalidOperation, DivisionByZero, Overflow, Underflow, Inexact])
 
 
 def _decimal(value: Number, what: str, error: type[ExchangeError]) -> Decimal:
@@ -71,7 +71,7 @@ class Instrument:
             ticks, rest = _EXACT.divmod(Decimal(price), self.tick)
         except (DecimalException, TypeError, ValueError):
             rest = Decimal(1)
-        if rest or type(price) is float:
+        if rest or isinstance(price, float):
             _decimal(price, "price", PriceError)
             raise PriceError(f"price {price} is not a multiple of the tick {self.tick} of {self.symbol}")
         return int(ticks)
@@ -82,7 +82,7 @@ class Instrument:
             lots, rest = _EXACT.divmod(Decimal(quantity), self.lot)
         except (DecimalException, TypeError, ValueError):
             rest = Decimal(1)
-        if rest or type(quantity) is float:
+        if rest or isinstance(quantity, float):
             _decimal(quantity, "quantity", QuantityError)
             raise QuantityError(f"quantity {quantity} is not a multiple of the lot {self.lot} of {self.symbol}")
         return int(lots)

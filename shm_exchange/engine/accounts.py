@@ -6,7 +6,7 @@ import numpy as np
 
 from shm_exchange._jit import inlined, kernel
 from shm_exchange.domain.enums import EventKind, RejectReason
-from shm_exchange.engine.outputs import Echo, answer
+from shm_exchange.engine.outputs import Echo, answer, reject
 
 _FIRST_VISIBLE, _LAST_VISIBLE = 0x21, 0x7E
 
@@ -76,8 +76,7 @@ def log_on(book, outputs, session, logon):
 def log_off(book, outputs, session, record):
     """LOGOFF: no more commands until the next LOGON; open orders stay."""
     if record.modifiers != 0 or record.terms != 0:
-        book.state[0].rejects += 1
-        _answer_session(book, outputs, session, EventKind.REJECTED, np.int64(RejectReason.MALFORMED))
+        reject(book, outputs, session, np.int64(RejectReason.MALFORMED), record)
         return
     book.sessions[session].logged_on = 0
     _answer_session(book, outputs, session, EventKind.LOGGED_OFF, 0)

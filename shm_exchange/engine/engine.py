@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -29,8 +30,14 @@ class Engine:
     def __init__(self, config: ExchangeConfig, multiplier: int = 0x2545_F491_4F6C_DD1D) -> None:
         self.config = config
         self.book = new_book(config, multiplier)
-        self.outputs = private_outputs(config)
+        self.outputs = private_outputs(self._roomy(config))
         self._log = log_of(np.zeros(config.log_capacity, LOG_RECORD))
+
+    @staticmethod
+    def _roomy(config: ExchangeConfig) -> ExchangeConfig:
+        """Rings that hold whatever one command can cause: at most two reports and events for each open order, and its own."""
+        outputs = 1 << (2 * config.max_orders + 64).bit_length()
+        return replace(config, report_capacity=max(config.report_capacity, outputs), event_capacity=max(config.event_capacity, outputs))
 
     def apply(self, records: np.ndarray) -> EngineOutputs:
         """Append LOG_RECORD records to the log and apply them one by one, so that no output is overwritten before it is collected."""
@@ -51,7 +58,7 @@ class Engine:
     def _collect(self, reports: dict[int, list[np.ndarray]], events: list[np.ndarray]) -> None:
         """Take what one command wrote and free its slots, as publisher and reader would."""
         outputs, state = self.outputs, self.outputs.state[0]
-        capacity = self.config.report_capacity
+        capacity = len(outputs.reports) // self.config.max_sessions
         for session in outputs.touched[: state.touched]:
             output = outputs.sessions[session]
             first, behind = int(output.unpublished), int(self.book.sessions[session].next_report)
@@ -63,7 +70,7 @@ class Engine:
             output.limit = behind + capacity
         state.touched = 0
         numbers = np.arange(int(state.events_unpublished), int(self.book.state[0].next_event))
-        part = outputs.events.view(np.ndarray)[numbers & (self.config.event_capacity - 1)]
+        part = outputs.events.view(np.ndarray)[numbers & (len(outputs.events) - 1)]
         part["number"] = numbers
         events.append(part)
         state.events_unpublished = self.book.state[0].next_event

@@ -54,7 +54,7 @@ def _enter_is_formed(record):
         return False
     if not (TimeInForce.GTC <= record.time_in_force <= TimeInForce.FOK) or not _mode_fits(record) or not _quantity_fits(record):
         return False
-    modifiers = record.modifiers
+    modifiers = np.int64(record.modifiers)
     if record.order_type == OrderType.LIMIT:
         if modifiers == 0:
             return _price_fits(record)
@@ -126,7 +126,7 @@ def reduce_is_formed(record):
 @inlined
 def replace_is_formed(record):
     """A REPLACE names a target, a price, a quantity and a mode."""
-    modifiers = record.modifiers
+    modifiers = np.int64(record.modifiers)
     if modifiers & ~_REPLACE_FLAGS != 0 or not _post_only_flags_fit(modifiers) or record.terms != 0:
         return False
     if record.order_id == 0 and record.client_order_id == 0:
@@ -139,7 +139,7 @@ def mass_cancel_reason(book, record):
     """UNKNOWN_INSTRUMENT, MALFORMED or 0."""
     if record.instrument != ALL_INSTRUMENTS and record.instrument >= len(book.traded):
         return np.int64(RejectReason.UNKNOWN_INSTRUMENT)
-    if record.modifiers & ~_ACCOUNT != 0 or record.terms != 0 or record.side > Side.SELL:
+    if np.int64(record.modifiers) & ~_ACCOUNT != 0 or record.terms != 0 or record.side > Side.SELL:
         return np.int64(RejectReason.MALFORMED)
     return 0
 

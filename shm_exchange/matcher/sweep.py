@@ -135,7 +135,10 @@ def sweep(memory, policy, outputs, log):
 
 @kernel
 def look_at_all(memory, policy, outputs):
-    """Look at ALL lanes, whatever their bits say; heats those that have something. Returns NOTHING, BLOCKED (only lanes that may not submit) or READY."""
+    """Look at ALL lanes, whatever their bits say, and heat those that have something.
+
+    Returns NOTHING, BLOCKED (only lanes that may not submit) or READY.
+    """
     found = NOTHING
     for session in range(1, len(memory.lane_state)):
         if has_command(memory.lanes[session], policy.lane_capacity, memory.lane_state[session].position):
