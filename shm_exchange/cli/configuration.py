@@ -1,13 +1,13 @@
 """An exchange as people describe it: a TOML file, flags that override it, and the same as TOML again.
 
-    [exchange]
-    name = "demo"
-    max_orders = 65536
+[exchange]
+name = "demo"
+max_orders = 65536
 
-    [[instrument]]
-    symbol = "ACME"
-    tick_size = "0.01"        a number without quotes is as good: it is read exactly
-    lot_size = "1"
+[[instrument]]
+symbol = "ACME"
+tick_size = "0.01"        a number without quotes is as good: it is read exactly
+lot_size = "1"
 """
 
 from __future__ import annotations

@@ -51,15 +51,20 @@ def _warm(screen: Screen) -> None:
 
     with Compiling(screen) as progress:
         ensure_warm(progress)
+        progress("simulated traders", 0, 0)
+        from shm_exchange.participants.flow import warm_kernels
+
+        warm_kernels()
 
 
 def _follow(simulation: Simulation, screen: Screen) -> None:
-    """Progress until all have traded: a picture that moves, or a line every second."""
+    """Tell of progress until all have traded: a picture that moves, or a line every second."""
     from shm_exchange.cli.demo_screen import line, picture
 
     if not screen.moving:
         for moment in simulation.moments(_LINE_SECONDS):
-            screen.say(line(moment, simulation.plan))
+            if moment.orders:
+                screen.say(line(moment, simulation.plan))
         return
     with screen.live() as live:
         before = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from rich.columns import Columns
@@ -41,15 +42,15 @@ def picture(moment: Moment, before: Moment | None, plan: Plan) -> Panel:
     seconds = moment.seconds - (before.seconds if before else 0)
     speed = (moment.orders - (before.orders if before else 0)) / seconds if seconds else 0
     counts = Table.grid(padding=(0, 2), expand=True)
-    for _ in range(4):
+    figures = (moment.orders, moment.trades, moment.rejects, moment.open_orders, moment.behind)
+    for _ in figures:
         counts.add_column(justify="right", ratio=1)
-    counts.add_row(*(Text(f"{number:,}", style="bold") for number in (moment.orders, moment.trades, moment.rejects, moment.open_orders)))
-    counts.add_row(*(Text(word, style="dim") for word in ("orders", "trades", "rejects", "open orders")))
-    books = table("", ">bid", "", "ask", ">last trade", ">reader behind")
+    counts.add_row(*(Text(f"{number:,}", style="bold") for number in figures))
+    counts.add_row(*(Text(word, style="dim") for word in ("orders", "trades", "rejects", "open orders", "reader behind")))
+    books = table("", ">bid", "", "ask", ">last trade")
     books.expand = True
     for symbol, book in moment.books.items():
-        behind = f"{moment.behind:,} events" if symbol == next(iter(moment.books)) else ""
-        books.add_row(Text(symbol, style="bold"), _bid(book), Text("│", style="dim"), _ask(book), _price(book.last), behind)
+        books.add_row(Text(symbol, style="bold"), _bid(book), Text("│", style="dim"), _ask(book), _price(book.last))
     bar = ProgressBar(total=plan.orders, completed=moment.orders, width=None)
     head = Table.grid(expand=True)
     head.add_column(ratio=1)
@@ -73,7 +74,7 @@ def _price(level: Level | None) -> str:
 
 def summary(figures: dict[str, Any]) -> list[RenderableType]:
     """Figures, final ladders, and the verdict of every check."""
-    pace = f"paced at {figures['rate']:,}/s, --rate 0 for full speed" if figures["rate"] else "as fast as it goes"
+    pace = f"paced: at most {figures['rate']:,}/s" if figures["rate"] else "as fast as it goes"
     words = [
         ("orders", f"{figures['orders']:,} in {figures['seconds']:.2f} s: {figures['orders_per_second']:,}/s ({pace})"),
         ("commands", f"{figures['commands']:,}, with cancels and changes: {figures['commands_per_second']:,}/s"),
@@ -85,16 +86,23 @@ def summary(figures: dict[str, Any]) -> list[RenderableType]:
         mark = Text("✔", style="green") if holds else Text("✘ FAILED", style="bold red")
         checks.add_row(mark, _CHECKS[name])
     ladders = [_ladder(symbol, ladder) for symbol, ladder in figures["ladders"].items()]
-    return [table("", "", rows=words), Text(), Columns(ladders, padding=(0, 3)), Text(), checks]
+    return [table("", "", rows=words), Text(), Columns(ladders, padding=(0, 4)), Text(), checks]
 
 
 def _ladder(symbol: str, ladder: dict[str, list[tuple[str, str, int]]]) -> Table:
     """Asks above bids, the best in the middle; quantity and number of orders at each price."""
-    shown = table("", ">price", ">quantity", ">orders", title=symbol)
-    for side, levels, style in (("ask", ladder["sell"][::-1], "red"), ("bid", ladder["buy"], "green")):
-        for price, quantity, orders in levels:
-            shown.add_row(Text(side, style="dim"), Text(price, style=style), f"{int(quantity):,}", str(orders))
+    shown = table(">price", ">quantity", ">orders", title=symbol)
+    _add_levels(shown, ladder["sell"][::-1], "red")
+    if ladder["sell"] and ladder["buy"]:
+        spread = Decimal(ladder["sell"][0][0]) - Decimal(ladder["buy"][0][0])
+        shown.add_row(Text("spread", style="dim"), Text(str(spread), style="dim"), "")
+    _add_levels(shown, ladder["buy"], "green")
     return shown
+
+
+def _add_levels(shown: Table, levels: list[tuple[str, str, int]], style: str) -> None:
+    for price, quantity, orders in levels:
+        shown.add_row(Text(price, style=style), f"{Decimal(quantity):,}", str(orders))
 
 
 def _time(nanoseconds: int) -> str:

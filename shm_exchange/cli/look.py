@@ -10,7 +10,7 @@ import typer
 from shm_exchange.domain.errors import ConfigError, ExchangeNotFound
 
 if TYPE_CHECKING:
-    from rich.table import Table
+    from rich.console import RenderableType
 
     from shm_exchange.shm import ExchangeInfo
 
@@ -105,7 +105,9 @@ def _books(name: str) -> dict[str, Any]:
     return books
 
 
-def _tables(figures: dict[str, Any]) -> list[Table]:
+def _tables(figures: dict[str, Any]) -> list[RenderableType]:
+    from rich.text import Text
+
     from shm_exchange.cli.screen import bytes_text, table
 
     mean, idle = figures["sweep_ns_mean"], figures["idle_share"]
@@ -122,11 +124,14 @@ def _tables(figures: dict[str, Any]) -> list[Table]:
         (*(lane[key] for key in ("session", "account", "pid")), "alive" if lane["alive"] else "gone", *_counts(lane)) for lane in figures["lanes"]
     ]
     books = [(symbol, *_side(book["bid"])[::-1], *_side(book["ask"]), _side(book["last"])[0]) for symbol, book in figures["books"].items()]
-    return [
+    tables: list[RenderableType] = [
         table("", "", rows=words, title=f"exchange {figures['name']}"),
-        table("session", "account", ">process", "", ">commands", ">waiting", ">open", ">reports", ">unread", rows=lanes),
-        table("symbol", ">bid lots", ">bid", ">ask", ">ask lots", ">last", rows=books),
+        Text(),
+        table("symbol", ">bid size", ">bid", ">ask", ">ask size", ">last", rows=books),
     ]
+    if lanes:
+        tables += [Text(), table("session", "account", ">process", "", ">commands", ">waiting", ">open", ">reports", ">unread", rows=lanes)]
+    return tables
 
 
 def _counts(lane: dict[str, Any]) -> list[str]:

@@ -1,7 +1,7 @@
 """The program `shm-exchange`: its commands, and how they end.
 
-    0    done, and everything that was checked holds        1    it does not, or an error: one line on standard error says what, why, what to do
-    2    the command line itself is wrong                   130  Ctrl-C (143 SIGTERM, 129 SIGHUP), after cleaning up
+0    done, and everything that was checked holds        1    it does not, or an error: one line on standard error says what, why, what to do
+2    the command line itself is wrong                   130  Ctrl-C (143 SIGTERM, 129 SIGHUP), after cleaning up
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def _options(
 
 def main() -> None:
     """Run the command line, and exit."""
-    warnings.showwarning = _say_warning
+    warnings.formatwarning = _warning_text
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _leave)
     try:
@@ -64,6 +64,6 @@ def _leave(number: int, _frame: FrameType | None) -> None:
     sys.exit(128 + number)
 
 
-def _say_warning(message: Warning | str, *_: Any) -> None:
+def _warning_text(message: Warning | str, *_: Any, **__: Any) -> str:
     """A warning is for the user: no file and line of ours."""
-    typer.echo(f"shm-exchange: {message}", err=True)
+    return f"shm-exchange: {message}\n"

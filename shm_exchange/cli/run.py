@@ -90,6 +90,7 @@ def _run(config: ExchangeConfig, core: int | None, screen: Screen) -> None:
             signals.taken()
             if not signals.seen:
                 raise
+            screen.say(f"exchange {config.name!r} was stopped before it ran")
     for number in sorted(signals.seen - {signal.SIGTERM, PLEASE_VERIFY}):
         raise typer.Exit(128 + number)
 
@@ -156,15 +157,10 @@ def show_sizes(config: ExchangeConfig, screen: Screen) -> None:
 
     rows = describe(config)
     large = sorted((row for row in rows if row.bytes >= _SMALL), key=lambda row: -row.bytes)
-    rest = sum(row.bytes for row in rows if row.bytes < _SMALL)
-    shown = [(row.structure, f"{row.count:,}", bytes_text(row.bytes), row.writer) for row in large]
-    total, private = sum(row.bytes for row in rows), book_bytes(config)
-    screen.err.print(
-        table(
-            *("structure", ">records", ">bytes", "written by"),
-            rows=[*shown, ("small words", "", bytes_text(rest), "each by one"), ("shared memory", "", bytes_text(total), "")],
-            title=f"exchange {config.name}",
-        )
-    )
-    parts = ", ".join(f"{what} {bytes_text(count)}" for what, count in private.items())
-    screen.say(f"and private to the matcher, touched as needed, {bytes_text(sum(private.values()))}: {parts}")
+    total = sum(row.bytes for row in rows)
+    shared = [(row.structure, f"{row.count:,}", bytes_text(row.bytes), row.writer) for row in large]
+    shared.append(("small words", "", bytes_text(total - sum(row.bytes for row in large)), "each by one"))
+    private = [(f"own: {what}", "", bytes_text(count), "matcher") for what, count in book_bytes(config).items()]
+    own = sum(book_bytes(config).values())
+    screen.say(f"exchange {config.name!r} takes {bytes_text(total)} of shared memory, and of its matcher's own, as they are used, {bytes_text(own)}")
+    screen.err.print(table("structure", ">records", ">bytes", "written by", rows=[*shared, *private]))

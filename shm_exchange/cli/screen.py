@@ -62,7 +62,8 @@ def _console(*, stderr: bool) -> Console:
 
 def table(*columns: str, rows: Iterable[Iterable[object]] = (), title: str = "") -> Table:
     """Plain columns; those whose heading begins with ">" are flush right."""
-    made = Table(title=title or None, title_justify="left", title_style="bold", box=None, pad_edge=False, header_style="dim")
+    named = any(columns)
+    made = Table(title=title or None, title_justify="left", title_style="bold", box=None, pad_edge=False, show_header=named, header_style="dim")
     for column in columns:
         made.add_column(column.removeprefix(">"), justify="right" if column.startswith(">") else "left", no_wrap=True)
     for row in rows:

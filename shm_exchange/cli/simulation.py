@@ -1,8 +1,8 @@
 """A whole market in processes of its own, and the proof that nothing was lost: what `shm-exchange demo` runs.
 
-    this process ── supervisor ── matcher            traders  submit a seeded flow, settle their reports, keep the others' pace
-                 ├─ trader × n                       watcher  rebuilds all books from the events and reads every snapshot
-                 └─ watcher                          board    how far everybody is; the watcher may lag, and then the traders wait
+this process ── supervisor ── matcher            traders  submit a seeded flow, settle their reports, keep the others' pace
+             ├─ trader × n                       watcher  rebuilds all books from the events and reads every snapshot
+             └─ watcher                          board    how far everybody is; the watcher may lag, and then the traders wait
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ class Simulation:
         self._began_ns = time.monotonic_ns()
         self._board.rows["go"][PARENT_ROW] = 1
         due = time.monotonic()
-        while any(child.poll() is None for child in self._traders):
+        while not self._board.rows["done"][FIRST_TRADER_ROW:].all():
             if time.monotonic() >= due:
                 due += seconds
                 yield self._moment()

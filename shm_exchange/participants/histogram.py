@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -38,7 +39,7 @@ def percentiles(counts: Counts, wanted: Sequence[float]) -> list[int]:
     total = int(counts.sum())
     if not total:
         return [0] * len(wanted)
-    ranks = [min(total, max(1, -int(-total * percent // 100))) for percent in wanted]
+    ranks = [max(1, math.ceil(round(total * percent / 100, 6))) for percent in wanted]
     return [_middle(int(bucket)) for bucket in np.searchsorted(np.cumsum(counts), ranks)]
 
 

@@ -17,7 +17,7 @@ from shm_exchange.client import EventFeed, Gateway
 from shm_exchange.domain.errors import ExchangeError, ReportsLost
 from shm_exchange.layout.records import COMMAND
 from shm_exchange.participants.board import FINISHED, FIRST_TRADER_ROW, PARENT_ROW, ROW, WATCHER_ROW, open_board
-from shm_exchange.participants.flow import fence_command, fill_commands
+from shm_exchange.participants.flow import fence_command, fill_commands, warm_kernels
 from shm_exchange.participants.portfolio import Portfolio, new_portfolio
 from shm_exchange.participants.settle import check_open, settle
 
@@ -90,6 +90,7 @@ def trade(
     seed: of the market; trader: which of its traders we are. rate: new orders a second, 0 for as fast as it goes. Raises ExchangeError when the
     matcher dies, LaneFull.
     """
+    warm_kernels()
     trading = _Trading(gateway, orders, new_portfolio(mids, seed, trader, slots), rate, place)
     try:
         trading.run()
