@@ -101,8 +101,7 @@ class Endpoint:
         self._reader = np.zeros(1, READER)
         self._reader["next_report"] = self._head["head"]
         self._buffer = np.zeros(min(capacity, 4096), REPORT)
-        # Where the matcher spins, processes have cores of their own, and we may spin too.
-        self._spin_polls = _SPIN_POLLS if segment.array("control")[0].spin_polls else 1
+        self._control = plain(segment.array("control"))
 
     def submit_many(self, commands: Records) -> Batch:
         """Submit COMMAND records in one call, with one fence for all. Returns the first id and how many went in.
@@ -201,6 +200,11 @@ class Endpoint:
         if self._lane_full == "raise" or not self._await_room(time.monotonic() + self._block_seconds):
             raise self._full("the command was not submitted")
         return self._lane_id | int(submit(self._producer, order_id, client_order_id, price_ticks, lots, kinds))
+
+    @property
+    def _spin_polls(self) -> int:
+        """Where the matcher spins, processes have cores of their own, and we may spin too."""
+        return _SPIN_POLLS if self._control["spin_polls"][0] else 1
 
     def _await_room(self, deadline: float) -> bool:
         """Spin, yield, sleep until the lane has room or the deadline passes."""

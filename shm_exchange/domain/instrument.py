@@ -35,14 +35,14 @@ class Instrument:
     """
 
     symbol: str
-    tick_size: Number = "0.01"
-    lot_size: Number = "1"
-    min_price: Number | None = None
-    max_price: Number | None = None
-    tick: Decimal = field(init=False, repr=False, compare=False)
-    lot: Decimal = field(init=False, repr=False, compare=False)
-    min_ticks: int = field(init=False, repr=False, compare=False)
-    max_ticks: int = field(init=False, repr=False, compare=False)
+    tick_size: Number = field(default="0.01", compare=False)  # two instruments are equal when they mean the same, however it was written
+    lot_size: Number = field(default="1", compare=False)
+    min_price: Number | None = field(default=None, compare=False)
+    max_price: Number | None = field(default=None, compare=False)
+    tick: Decimal = field(init=False, repr=False)
+    lot: Decimal = field(init=False, repr=False)
+    min_ticks: int = field(init=False, repr=False)
+    max_ticks: int = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         checked_name(self.symbol, "symbol")
