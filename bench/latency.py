@@ -7,9 +7,6 @@ sample is measured and taken off. Open loop: orders at a fixed rate, each timed 
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.pair import EAGER_POLLS, bench_config, cores, exchange
+from bench.pair import EAGER_POLLS, bench_config, cores, exchange, peer, pinned
 from bench.roundtrips import ECHO, MATCH, MODE, MODE_SEEN, clock_cost, order_round_trips, orders_on_schedule, ping_pongs, read_line, set_line
 from bench.statistics import median, percentiles
 from shm_exchange.client.gateway import Gateway
@@ -26,7 +23,6 @@ from shm_exchange.domain.enums import CommandKind, OrderType, SelfTradePreventio
 from shm_exchange.domain.errors import ConfigError
 from shm_exchange.layout.records import kinds_word
 from shm_exchange.layout.regions import Writer
-from shm_exchange.shm.locks import SUPERVISOR_BYTE
 from shm_exchange.shm.segment import Segment, create
 
 BLOCK = 2000
@@ -52,7 +48,7 @@ def _paired(blocks: int) -> dict[str, Any]:
     """Alternating blocks of bare lines and orders."""
     clock = float(clock_cost(100_000))
     lines_ns, orders_ns, ratios = [], [], []
-    with _peer() as (segment, lines), Gateway.attach(segment.name, session="latency") as gateway:
+    with _echoing_matcher() as (segment, lines), Gateway.attach(segment.name, session="latency") as gateway:
         samples = np.zeros(BLOCK, np.int64)
         for block in range(blocks + 1):
             _switch(lines, ECHO)
@@ -79,26 +75,18 @@ def _paired(blocks: int) -> dict[str, Any]:
 
 
 @contextmanager
-def _peer() -> Iterator[tuple[Segment, np.recarray]]:
+def _echoing_matcher() -> Iterator[tuple[Segment, np.recarray]]:
     """A matcher process that also echoes; yields the segment and the lines both may write."""
     own, other = cores()
-    before = os.sched_getaffinity(0)
     with create(bench_config("pair", max_sessions=8)) as segment:
         try:
-            assert segment.is_held(SUPERVISOR_BYTE)
             arrays = segment.writable(Writer.SUPERVISOR)
             arrays["control"][0].spin_polls = EAGER_POLLS
-            peer = subprocess.Popen([sys.executable, "-m", "bench.peer", segment.name, str(other)], stdout=subprocess.PIPE)
-            assert peer.stdout is not None
-            if peer.stdout.readline() != b"ready\n":
-                raise SystemExit("the peer process did not start")
-            os.sched_setaffinity(0, {own})
-            yield segment, arrays["parked"]
-            _switch(arrays["parked"], MATCH)
-            arrays["control"][0].stop = 1
-            peer.wait()
+            with peer("bench.peer", segment.name, str(other)), pinned(own):
+                yield segment, arrays["parked"]
+                _switch(arrays["parked"], MATCH)
+                arrays["control"][0].stop = 1
         finally:
-            os.sched_setaffinity(0, before)
             segment.destroy()
 
 

@@ -6,6 +6,8 @@ On one core both share it, nobody spins, and the figures measure the scheduler; 
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -31,15 +33,35 @@ def bench_config(name: str, **sizes: int) -> ExchangeConfig:
 
 
 @contextmanager
+def pinned(core: int) -> Iterator[None]:
+    """Keep this process on one core, for a while."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {core})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+@contextmanager
+def peer(module: str, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
+    """`python -m module arguments` beside us, once it has said that it is ready. It ends by itself; left behind by an error, it is killed."""
+    with subprocess.Popen([sys.executable, "-m", module, *arguments], stdout=subprocess.PIPE) as process:
+        try:
+            assert process.stdout is not None
+            if process.stdout.readline() != b"ready\n":
+                raise SystemExit(f"{module} did not start")
+            yield process
+            if process.wait() != 0:
+                raise SystemExit(f"{module} failed")
+        finally:
+            process.kill()
+
+
+@contextmanager
 def exchange(config: ExchangeConfig) -> Iterator[Supervisor]:
     """A running matcher on its core, spinning if it has one to itself; this process pinned to the other."""
     own, matcher = cores()
-    before = os.sched_getaffinity(0)
-    supervisor = Supervisor(config, core=matcher, end_with_parent=True)
-    try:
+    with Supervisor(config, core=matcher, end_with_parent=True) as supervisor, pinned(own):
         supervisor.control.set_spin_polls(EAGER_POLLS if own != matcher else 0)
-        os.sched_setaffinity(0, {own})
         yield supervisor
-    finally:
-        os.sched_setaffinity(0, before)
-        supervisor.stop()

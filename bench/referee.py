@@ -7,9 +7,6 @@ pipeline   a gateway sends every message through its lane and drains its reports
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -20,7 +17,7 @@ import numpy as np
 from bench.canonical import canonical_digest, to_commands, to_log_records
 from bench.drivers import drive_kernel, drive_pipeline
 from bench.flow import SCENARIOS, generate
-from bench.pair import bench_config, cores, exchange
+from bench.pair import bench_config, cores, exchange, peer, pinned
 from bench.referee_file import read_orders
 from bench.statistics import median
 from shm_exchange.client.gateway import Gateway
@@ -84,7 +81,7 @@ def run_all(seed: int, count: int, boundary: str, runs: int, tell: Progress) -> 
 def _kernel_run(messages: np.ndarray) -> tuple[float, np.ndarray, int]:
     """(seconds, reports after the logon, first lane position) of one run: we are the matcher, a consumer process sits on the other core."""
     own, other = cores()
-    before = os.sched_getaffinity(0)
+    room = REPORTS_A_MESSAGE * len(messages)
     with create(bench_config("referee")) as segment, tempfile.TemporaryDirectory() as folder:
         try:
             segment.try_lock(MATCHER_BYTE)
@@ -92,25 +89,12 @@ def _kernel_run(messages: np.ndarray) -> tuple[float, np.ndarray, int]:
             bundles = open_bundles(segment)
             log = _log_with_logon(messages)
             path = Path(folder) / "reports.npy"
-            consumer = _start_consumer(segment.name, REPORTS_A_MESSAGE * len(messages), path, other)
-            os.sched_setaffinity(0, {own})
-            nanoseconds = drive_kernel(bundles, log, len(messages) + 1, segment.config.sweep_budget, SESSION, own != other)
-            control["stop"] = 1
-            if consumer.wait() != 0:
-                raise SystemExit("the consumer process failed")
+            with peer("bench.consumer", segment.name, "referee", str(room), str(path), str(other)), pinned(own):
+                nanoseconds = drive_kernel(bundles, log, len(messages) + 1, segment.config.sweep_budget, SESSION, own != other)
+                control["stop"] = 1
             return nanoseconds / 1e9, np.load(path)[1:], FIRST
         finally:
-            os.sched_setaffinity(0, before)
             segment.destroy()
-
-
-def _start_consumer(name: str, room: int, path: Path, core: int) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "bench.consumer", name, "referee", str(room), str(path), str(core)]
-    consumer = subprocess.Popen(command, stdout=subprocess.PIPE)
-    assert consumer.stdout is not None
-    if consumer.stdout.readline() != b"ready\n":
-        raise SystemExit("the consumer process did not start")
-    return consumer
 
 
 def _log_with_logon(messages: np.ndarray) -> Log:

@@ -6,7 +6,6 @@ The writer publishes versions whose every level is computed from the version num
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 import threading
 import time
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bench.pair import bench_config, cores
+from bench.pair import bench_config, cores, peer, pinned
 from shm_exchange._intrinsics import load_relaxed, monotonic_ns, store_relaxed
 from shm_exchange._jit import kernel
 from shm_exchange.layout.headers import PRICE_LEVEL, SNAPSHOT
@@ -77,28 +76,21 @@ def read_versions(snapshots, head, levels, count):
 
 
 def run(count: int) -> dict[str, Any]:
-    """`count` reads in slices, with a watchdog's eye: `hung` counts slices that never came back (none can: tries are bounded)."""
+    """`count` reads. `hung` counts reads that gave no book: tries are bounded, so a reader that cannot succeed says busy instead of hanging."""
     own, other = cores()
-    before = os.sched_getaffinity(0)
     with create(bench_config("snapshot")) as segment:
-        writer = subprocess.Popen([sys.executable, "-m", "bench.snapshot", segment.name, str(other)], stdout=subprocess.PIPE)
         try:
-            assert writer.stdout is not None
-            if writer.stdout.readline() != b"ready\n":
-                raise SystemExit("the writer process did not start")
-            os.sched_setaffinity(0, {own})
-            snapshots = Snapshots(*(segment.array(name) for name in _NAMES))
-            while snapshots.latest[0].version == 0:
-                os.sched_yield()
-            head, levels = np.zeros(1, SNAPSHOT).view(np.recarray), np.zeros(2 * segment.config.depth, PRICE_LEVEL).view(np.recarray)
-            read_versions(snapshots, head, levels, 1)
-            first = int(snapshots.latest[0].version)
-            nanoseconds, retries, torn, busy, back = read_versions(snapshots, head, levels, count)
-            written = int(snapshots.latest[0].version) - first
-            segment.writable(Writer.SUPERVISOR)["control"][0].stop = 1
-            hung = 0 if writer.wait() == 0 else 1
+            with peer("bench.snapshot", segment.name, str(other)), pinned(own):
+                snapshots = Snapshots(*(segment.array(name) for name in _NAMES))
+                while snapshots.latest[0].version == 0:
+                    os.sched_yield()
+                head, levels = np.zeros(1, SNAPSHOT).view(np.recarray), np.zeros(2 * segment.config.depth, PRICE_LEVEL).view(np.recarray)
+                read_versions(snapshots, head, levels, 1)
+                first = int(snapshots.latest[0].version)
+                nanoseconds, retries, torn, busy, back = read_versions(snapshots, head, levels, count)
+                written = int(snapshots.latest[0].version) - first
+                segment.writable(Writer.SUPERVISOR)["control"][0].stop = 1
         finally:
-            os.sched_setaffinity(0, before)
             segment.destroy()
     reads = count / nanoseconds * 1e9
     threaded = _threaded()
@@ -107,10 +99,9 @@ def run(count: int) -> dict[str, Any]:
         "writes_per_second": written / nanoseconds * 1e9,
         "reads": count,
         "retries": retries,
-        "busy": busy,
         "torn": torn,
         "went_back": back,
-        "hung": hung,
+        "hung": busy,
         "threaded_reads_per_second": threaded,
         "over_threaded": reads / threaded,
     }

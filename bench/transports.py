@@ -7,13 +7,12 @@ more; its round trip is one record there through the lane and one word back.
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from typing import Any
 
 import numpy as np
 
-from bench.pair import bench_config, cores
+from bench.pair import bench_config, cores, peer, pinned
 from bench.statistics import median
 from bench.transports_baselines import baselines
 from shm_exchange._intrinsics import load_acquire, load_relaxed, monotonic_ns, pause, store_release, yield_core
@@ -24,7 +23,7 @@ from shm_exchange.layout.records import COMMAND_WORDS
 from shm_exchange.layout.regions import Writer
 from shm_exchange.ring.lane import has_command, new_producer, submit, submit_many, take
 from shm_exchange.shm.locks import MATCHER_BYTE
-from shm_exchange.shm.segment import attach, create
+from shm_exchange.shm.segment import Segment, attach, create
 
 BASELINE_COUNT, BASELINE_SECONDS = 200_000, 1.5
 TRIPS = 20_000
@@ -94,33 +93,28 @@ def _lane(count: int) -> dict[str, Any]:
     own, other = cores()
     if own == other:
         return {"name": "lane", "messages_per_second": None, "rtt_ns_p50": None, "unavailable": "the lane's row needs two cores: both ends spin"}
-    before = os.sched_getaffinity(0)
     with create(bench_config("lane")) as segment:
-        consumer = subprocess.Popen([sys.executable, "-m", "bench.transports", segment.name, str(other)], stdout=subprocess.PIPE)
         try:
-            assert consumer.stdout is not None
-            if consumer.stdout.readline() != b"ready\n":
-                raise SystemExit("the consumer process did not start")
-            os.sched_setaffinity(0, {own})
-            control = segment.writable(Writer.SUPERVISOR)["control"]
-            number, mine = take_session(segment, "lane", "lane")
-            heads = segment.array("lane_heads")[number : number + 1]
-            record = new_producer(mine["lane"], heads, mine["activity"], mine["parked"][:1], number)
-            producer = record.ctypes.data
-            words = np.ones(CHUNK, COMMAND_WORDS)
-            samples = np.zeros(TRIPS, np.int64)
-            answers = segment.array("report_tails")[number : number + 1]
-            trips(producer, 1, answers, samples)
-            rates = []
-            for _ in range(5):
-                start = pump(producer, words, count // 5)
-                rates.append((count // 5) / (await_head(heads, int(record[0].position)) - start) * 1e9)
-            control[0].stop = 1
-            consumer.wait()
-            return {"name": "lane", "messages_per_second": median(rates), "rtt_ns_p50": int(np.median(samples))}
+            with peer("bench.transports", segment.name, str(other)), pinned(own):
+                return _lane_row(segment, count)
         finally:
-            os.sched_setaffinity(0, before)
             segment.destroy()
+
+
+def _lane_row(segment: Segment, count: int) -> dict[str, Any]:
+    """Produce into a lane that the child drains."""
+    number, mine = take_session(segment, "lane", "lane")
+    heads = segment.array("lane_heads")[number : number + 1]
+    record = new_producer(mine["lane"], heads, mine["activity"], mine["parked"][:1], number)
+    producer, words = record.ctypes.data, np.ones(CHUNK, COMMAND_WORDS)
+    samples = np.zeros(TRIPS, np.int64)
+    trips(producer, 1, segment.array("report_tails")[number : number + 1], samples)
+    rates = []
+    for _ in range(5):
+        start = pump(producer, words, count // 5)
+        rates.append((count // 5) / (await_head(heads, int(record[0].position)) - start) * 1e9)
+    segment.writable(Writer.SUPERVISOR)["control"][0].stop = 1
+    return {"name": "lane", "messages_per_second": median(rates), "rtt_ns_p50": int(np.median(samples))}
 
 
 def _consume(name: str, core: str) -> None:
