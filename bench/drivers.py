@@ -30,7 +30,7 @@ def drive_kernel(bundles, log, total, batch, session, eager):
     """Referee, kernel boundary: apply log records 1 … total - 1 (0 is the logon); returns nanoseconds until the consumer has taken every report."""
     memory, book, outputs = bundles.memory, bundles.book, bundles.outputs
     head = memory.report_heads[session]
-    capacity = len(outputs.reports) // (len(outputs.sessions) - 1)
+    half = outputs.sessions[session].capacity >> 1
     process(memory, book, outputs, log, bundles.snapshots, 1)
     while refresh_limit(outputs, session, head) > 0:
         breathe(eager)
@@ -38,7 +38,7 @@ def drive_kernel(bundles, log, total, batch, session, eager):
     last = 1
     while last < total:
         output = outputs.sessions[session]
-        while output.unpublished - (output.limit - capacity) > capacity // 2 and refresh_limit(outputs, session, head) > capacity // 2:
+        while output.unpublished - (output.limit - output.capacity) > half and refresh_limit(outputs, session, head) > half:
             breathe(eager)
         last = min(last + batch, total)
         process(memory, book, outputs, log, bundles.snapshots, last)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from shm_exchange.cli.look import Json
+from shm_exchange.cli.warm import warm_all
 
 if TYPE_CHECKING:
     from shm_exchange.cli.screen import Screen
@@ -32,7 +33,7 @@ def demo(
     from shm_exchange.cli.screen import Screen
 
     screen = Screen(as_json=as_json)
-    _warm(screen)
+    warm_all(screen)
     from shm_exchange.cli.demo_screen import summary
     from shm_exchange.cli.simulation import Plan, Simulation
 
@@ -43,18 +44,6 @@ def demo(
     screen.show(*summary(figures))
     if not all(figures["checks"].values()):
         raise typer.Exit(_say_failure(figures, screen))
-
-
-def _warm(screen: Screen) -> None:
-    from shm_exchange.cli.screen import Compiling
-    from shm_exchange.supervisor.warm import ensure_warm
-
-    with Compiling(screen) as progress:
-        ensure_warm(progress)
-        progress("simulated traders", 0, 0)
-        from shm_exchange.participants.flow import warm_kernels
-
-        warm_kernels()
 
 
 def _follow(simulation: Simulation, screen: Screen) -> None:

@@ -104,7 +104,7 @@ class Compiling:
 
     def _draw(self, step: str, done: int, total: int) -> None:
         if self._bar is None:
-            columns = (TextColumn("compiling kernels, once:"), BarColumn(20), TextColumn("{task.description}"), TimeElapsedColumn())
+            columns = (TextColumn("compiling kernels, once:"), BarColumn(12), TextColumn("{task.description}"), TimeElapsedColumn())
             self._bar = Progress(*columns, console=self._screen.err, transient=True)
             self._bar.start()
             self._task = self._bar.add_task(step, total=total or None)

@@ -23,7 +23,9 @@ SESSION_OUTPUT = np.dtype(
         ("limit", "i8"),  # first report number whose slot is not free: the reader's head + capacity
         ("unpublished", "i8"),  # first report number that is not out yet
         ("skipped", "i8"),  # reports for which there was no slot
-        ("_reserved", "i8"),
+        ("capacity", "i8"),  # slots of the session's ring
+        ("first_slot", "i8"),  # where that ring begins among all reports
+        ("_reserved", "u1", (24,)),
     ]
 )
 OUTPUT_STATE = np.dtype([("touched", "i8"), ("events_unpublished", "i8")])
@@ -92,6 +94,8 @@ def new_outputs(config: ExchangeConfig, reports: np.ndarray, events: np.ndarray)
     )
     outputs.sessions["unpublished"] = 1
     outputs.sessions["limit"] = 1 + config.report_capacity
+    outputs.sessions["capacity"] = config.report_capacity
+    outputs.sessions["first_slot"] = (np.arange(config.max_sessions + 1) - 1) * config.report_capacity
     outputs.state["events_unpublished"] = 1
     return outputs
 
@@ -100,6 +104,12 @@ def private_outputs(config: ExchangeConfig) -> Outputs:
     """Outputs into memory of this process alone."""
     reports = np.zeros(config.max_sessions * config.report_capacity, REPORT).view(np.recarray)
     return new_outputs(config, reports, np.zeros(config.event_capacity, EVENT).view(np.recarray))
+
+
+@inlined
+def slot_of(output, number):
+    """Index of a report's slot among all reports; `output`: the session's SESSION_OUTPUT."""
+    return output.first_slot + (number & (output.capacity - 1))
 
 
 @inlined
@@ -116,10 +126,8 @@ def _next_report(book, outputs, session):
     if number >= output.limit:
         output.skipped += 1
         return -1
-    capacity = len(outputs.reports) // (len(outputs.sessions) - 1)
-    base = (session - 1) * capacity
-    prefetch(outputs.reports, base + ((number + SLOTS_AHEAD) & (capacity - 1)))
-    return base + (number & (capacity - 1))
+    prefetch(outputs.reports, slot_of(output, number + SLOTS_AHEAD))
+    return slot_of(output, number)
 
 
 @inlined

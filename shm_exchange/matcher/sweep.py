@@ -71,10 +71,9 @@ def _cool(memory, policy, index):
 def _is_blocked(memory, outputs, session):
     """Who does not read cannot submit: whether more than half of the session's report ring is unread."""
     output = outputs.sessions[session]
-    capacity = len(outputs.reports) // (len(outputs.sessions) - 1)
-    if output.unpublished - (output.limit - capacity) <= capacity // 2:
+    if output.unpublished - (output.limit - output.capacity) <= output.capacity >> 1:
         return False
-    return refresh_limit(outputs, session, memory.report_heads[session]) > capacity // 2
+    return refresh_limit(outputs, session, memory.report_heads[session]) > output.capacity >> 1
 
 
 @inlined

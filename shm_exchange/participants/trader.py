@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from shm_exchange.client import EventFeed, Gateway
+from shm_exchange.domain.enums import EventKind
 from shm_exchange.domain.errors import ExchangeError, ReportsLost
 from shm_exchange.layout.records import COMMAND
 from shm_exchange.participants.board import FINISHED, FIRST_TRADER_ROW, PARENT_ROW, ROW, WATCHER_ROW, open_board
@@ -21,7 +22,7 @@ from shm_exchange.participants.flow import fence_command, fill_commands, warm_ke
 from shm_exchange.participants.portfolio import Portfolio, new_portfolio
 from shm_exchange.participants.settle import check_open, settle
 
-BATCH = 64
+BATCH, BATCH_AT_LEAST = 64, 8
 WINDOW = 1024
 SLOTS = 1500
 LEAD = 8192
@@ -107,14 +108,25 @@ class _Trading:
         self.lost = 0
         self._gateway = gateway
         self._wanted = orders
-        self._portfolio = portfolio
-        self._tally = tally = portfolio.tally.view(np.ndarray)
+        # As plain arrays: numba takes ten times as long to see what a recarray is, and the loop below is short.
+        self._portfolio = Portfolio(*(array.view(np.ndarray) for array in portfolio))
+        self._tally = tally = self._portfolio.tally
         self._orders, self._sent, self._answered = tally["orders"], tally["commands"], tally["answered"]
         self._rate = rate
-        self._commands = np.zeros(BATCH, COMMAND).view(np.recarray)
+        self._commands = np.zeros(BATCH, COMMAND)
+        self._began_ns = self._ended_ns = self._looked_ns = time.monotonic_ns()
+        self._clear()
         self._next_id = gateway.submit_many(self._commands[:0]).first_id
         tally["next_id"] = self._next_id
-        self._began_ns = self._ended_ns = self._looked_ns = time.monotonic_ns()
+
+    def _clear(self) -> None:
+        """Cancel what an earlier holder of the session left open, and take the reports about it."""
+        command_id, answered = self._gateway.mass_cancel(), False
+        while not answered:
+            reports = self._gateway.poll_array()
+            answered = bool(((reports["cause_id"] == command_id) & (reports["kind"] == EventKind.MASS_CANCELED)).any())
+            if not len(reports):
+                self._wait()
 
     def run(self) -> None:
         self.crowd.await_go()
@@ -135,7 +147,10 @@ class _Trading:
         now = time.monotonic_ns()
         until = min(self._wanted, self.crowd.limit())
         if self._rate:
-            until = min(until, (now - self._began_ns) * self._rate // 1_000_000_000)
+            due = (now - self._began_ns) * self._rate // 1_000_000_000
+            if due - int(self._orders[0]) < BATCH_AT_LEAST and due < self._wanted:
+                return 0
+            until = min(until, due)
         count = int(fill_commands(self._portfolio, self._commands, WINDOW, until, now))
         if count:
             batch = self._gateway.submit_many(self._commands[:count])
@@ -148,7 +163,7 @@ class _Trading:
         """Take what was reported."""
         reports = self._gateway.poll_array()
         if len(reports):
-            settle(self._portfolio, reports.view(np.recarray), time.monotonic_ns())
+            settle(self._portfolio, reports, time.monotonic_ns())
         return len(reports)
 
     def _wait(self) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from shm_exchange._intrinsics import load_acquire, record_at, store_release
 from shm_exchange._jit import inlined
+from shm_exchange.engine.outputs import slot_of
 from shm_exchange.layout.headers import REPORT_HEAD
 
 
@@ -29,14 +30,12 @@ def publish_events(book, outputs, words):
 def publish_reports(book, outputs, tails):
     """Number every report since the last call, session by session, then move the sessions' tails; returns how many."""
     published = 0
-    capacity = len(outputs.reports) // (len(outputs.sessions) - 1)
     for index in range(outputs.state[0].touched):
         session = outputs.touched[index]
         output = outputs.sessions[session]
         behind = book.sessions[session].next_report
-        base = (session - 1) * capacity
         for number in range(output.unpublished, min(behind, output.limit)):
-            store_release(outputs.reports[base + (number & (capacity - 1))], "number", number)  # (A)
+            store_release(outputs.reports[slot_of(output, number)], "number", number)  # (A)
         published += behind - output.unpublished
         output.unpublished = behind
         tail = tails[session]
@@ -53,9 +52,8 @@ def refresh_limit(outputs, session, head_address):
 
     The head is a word of the gateway: whatever it says, no slot is written twice before the head passes it, so a lie harms only the liar.
     """
-    capacity = len(outputs.reports) // (len(outputs.sessions) - 1)
     output = outputs.sessions[session]
     head = load_acquire(record_at(head_address, REPORT_HEAD), "head")
-    head = min(max(head, output.limit - capacity), output.unpublished)
-    output.limit = head + capacity
+    head = min(max(head, output.limit - output.capacity), output.unpublished)
+    output.limit = head + output.capacity
     return output.unpublished - head
