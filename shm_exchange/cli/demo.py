@@ -56,10 +56,8 @@ def _follow(simulation: Simulation, screen: Screen) -> None:
                 screen.say(line(moment, simulation.plan))
         return
     with screen.live() as live:
-        before = None
         for moment in simulation.moments(_REDRAW_SECONDS):
-            live.update(picture(moment, before, simulation.plan), refresh=True)
-            before = moment
+            live.update(picture(moment, simulation.plan), refresh=True)
 
 
 def _say_failure(figures: dict[str, Any], screen: Screen) -> int:

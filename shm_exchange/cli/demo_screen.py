@@ -33,14 +33,11 @@ _CHECKS = {
 def line(moment: Moment, plan: Plan) -> str:
     """Progress as one line of text."""
     tops = "  ".join(f"{symbol} {_price(book.bid)}/{_price(book.ask)}" for symbol, book in moment.books.items())
-    speed = moment.orders / moment.seconds if moment.seconds else 0
-    return f"{moment.seconds:5.1f} s  {moment.orders:>9,} of {plan.orders:,} orders  {speed:>7,.0f}/s  {moment.trades:>7,} trades  {tops}"
+    return f"{moment.seconds:5.1f} s  {moment.orders:>9,} of {plan.orders:,} orders  {_speed(moment):>7,.0f}/s  {moment.trades:>7,} trades  {tops}"
 
 
-def picture(moment: Moment, before: Moment | None, plan: Plan) -> Panel:
-    """Progress as a panel; speeds are those since the picture before."""
-    seconds = moment.seconds - (before.seconds if before else 0)
-    speed = (moment.orders - (before.orders if before else 0)) / seconds if seconds else 0
+def picture(moment: Moment, plan: Plan) -> Panel:
+    """Progress as a panel."""
     counts = Table.grid(padding=(0, 2), expand=True)
     figures = (moment.orders, moment.trades, moment.rejects, moment.open_orders, moment.behind)
     for _ in figures:
@@ -55,9 +52,14 @@ def picture(moment: Moment, before: Moment | None, plan: Plan) -> Panel:
     head = Table.grid(expand=True)
     head.add_column(ratio=1)
     head.add_column(justify="right", width=20)
-    head.add_row(bar, Text(f"{speed:,.0f} orders/s"))
+    head.add_row(bar, Text(f"{_speed(moment):,.0f} orders/s"))
     title = f"shm-exchange demo: {plan.gateways} gateways, 1 matcher, 1 reader"
     return Panel(Group(head, Text(), counts, Text(), books), title=title, title_align="left", width=WIDTH, padding=(1, 2))
+
+
+def _speed(moment: Moment) -> float:
+    """Orders a second since the start."""
+    return moment.orders / moment.seconds if moment.seconds else 0
 
 
 def _bid(book: Depth) -> Text:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import errno
 import signal
 import sys
 import warnings
@@ -17,6 +18,15 @@ import typer
 
 from shm_exchange.cli import demo, end, look, run, warm
 from shm_exchange.domain.errors import ExchangeError
+
+_CURES = {
+    errno.EMFILE: "allow more open files with `ulimit -n 4096`, or start fewer processes",
+    errno.ENFILE: "the whole machine has too many open files; end something",
+    errno.EAGAIN: "allow more processes with `ulimit -u`, or start fewer",
+    errno.ENOMEM: "the machine is out of memory; end something, or use smaller sizes",
+    errno.ENOSPC: "make room in /dev/shm and in the folder for temporary files",
+}
+"""What the system may be out of, and what to do."""
 
 app = typer.Typer(
     name="shm-exchange",
@@ -56,6 +66,11 @@ def main() -> None:
         app()
     except ExchangeError as error:
         typer.echo(f"shm-exchange: {error}", err=True)
+        sys.exit(1)
+    except OSError as error:
+        if error.errno not in _CURES:
+            raise
+        typer.echo(f"shm-exchange: the system refused: {error.strerror}; {_CURES[error.errno]}", err=True)
         sys.exit(1)
 
 
