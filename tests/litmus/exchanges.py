@@ -89,14 +89,15 @@ def check_replicas(supervisor: Supervisor) -> None:
             assert replica.book_hash(instrument.symbol) == latest[index].book_hash
 
 
-def await_quiet(supervisor: Supervisor, session: int) -> None:
-    """Until the matcher has taken and answered all that lies in a lane."""
+def await_quiet(supervisor: Supervisor, *sessions: int) -> None:
+    """Until the matcher has taken and answered all that lies in these lanes."""
     segment = supervisor.segment
-    head, lane = segment.array("lane_heads"), segment.array("lane", session)
+    heads = segment.array("lane_heads")
 
-    def is_empty() -> bool:
-        position = int(head[session].head)
+    def is_empty(session: int) -> bool:
+        lane, position = segment.array("lane", session), int(heads[session].head)
         return int(lane[position & (len(lane) - 1)].number) != position
 
-    await_that(is_empty, f"the matcher takes everything from lane {session}")
+    for session in sessions:
+        await_that(lambda session=session: is_empty(session), f"the matcher takes everything from lane {session}")
     assert supervisor.verify(PATIENCE).holds
