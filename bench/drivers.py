@@ -12,6 +12,8 @@ from shm_exchange.ring.lane import submit_many
 from shm_exchange.ring.publish import refresh_limit
 from shm_exchange.ring.reports import acknowledge, take_reports
 
+EMPTY_PAUSES = 16
+"""Between two looks of a consumer that found nothing: a look takes the line away from its writer."""
 CHUNK = 256
 """Commands or reports moved between two looks at the other direction."""
 
@@ -58,7 +60,8 @@ def consume(reader, reports, tail, head, control, out, eager):
         if taken == 0:
             if load_relaxed(control[0], "stop") != 0:
                 return count
-            breathe(eager)
+            for _ in range(EMPTY_PAUSES):
+                breathe(eager)
 
 
 @kernel

@@ -28,7 +28,15 @@ def cores() -> tuple[int, int]:
 
 def bench_config(name: str, **sizes: int) -> ExchangeConfig:
     """One instrument with the referee's tick, and two sessions with room for its standing book."""
-    wanted = {"max_orders": 65_536, "max_sessions": 2, "session_orders": 65_536, "session_pages": 4096, "max_pages": 8192, **sizes}
+    wanted = {
+        "max_orders": 65_536,
+        "max_sessions": 2,
+        "session_orders": 65_536,
+        "session_pages": 4096,
+        "max_pages": 8192,
+        "sweep_budget": 256,
+        **sizes,
+    }
     return ExchangeConfig(f"{name}-{os.getpid()}", (Instrument("MID", TICK),), **wanted)
 
 
