@@ -15,7 +15,7 @@ from shm_exchange.supervisor.supervisor import Supervisor
 from tests.litmus import programs
 from tests.litmus.children import Child
 from tests.litmus.exchanges import await_quiet, cancel_all, check_replicas, running, take
-from tests.litmus.waiting import state_of
+from tests.litmus.waiting import await_that, state_of
 
 Attach = Callable[..., Gateway]
 
@@ -81,7 +81,8 @@ def test_undelivered_reports_come_again_under_the_same_numbers(attach: Attach) -
     """A report is delivered at the next poll, or by ack."""
     gateway = attach("careful")
     ids = [gateway.limit("ACME", BUY, "1.00", 1) for _ in range(6)]
-    first = take(gateway, 6)
+    await_that(lambda: gateway._tail["tail"][0] == 8, "all are answered")
+    first = gateway.poll()
     assert [report.order_id for report in first] == ids
     abandon(gateway)
     gateway = attach("careful")

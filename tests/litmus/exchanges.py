@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from itertools import count
 
 from shm_exchange.client import BookReplica, Gateway, Report
@@ -99,5 +100,5 @@ def await_quiet(supervisor: Supervisor, *sessions: int) -> None:
         return int(lane[position & (len(lane) - 1)].number) != position
 
     for session in sessions:
-        await_that(lambda session=session: is_empty(session), f"the matcher takes everything from lane {session}")
+        await_that(partial(is_empty, session), f"the matcher takes everything from lane {session}")
     assert supervisor.verify(PATIENCE).holds
