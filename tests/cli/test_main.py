@@ -6,10 +6,18 @@ import subprocess
 import sys
 
 import pytest
+from typer.testing import CliRunner, Result
 
+from shm_exchange.cli.main import app
+from shm_exchange.domain.errors import ExchangeError
 from tests.cli.programs import call, environment
 
 COMMANDS = ("demo", "run", "list", "status", "stop", "warm", "clean")
+
+
+def invoke(*arguments: str) -> Result:
+    """Within this process: enough for what ends before anything starts."""
+    return CliRunner().invoke(app, list(arguments))
 
 
 def test_help_names_every_command() -> None:
@@ -20,9 +28,9 @@ def test_help_names_every_command() -> None:
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_explains_itself(command: str) -> None:
-    done = call(command, "--help")
-    assert done.returncode == 0
-    assert "Usage" in done.stdout
+    done = invoke(command, "--help")
+    assert done.exit_code == 0
+    assert "Usage" in done.output
 
 
 def test_help_imports_nothing_heavy() -> None:
@@ -46,7 +54,7 @@ def test_the_version_is_a_line() -> None:
 
 @pytest.mark.parametrize("arguments", [("dmeo",), ("run", "--depht", "3"), ("demo", "--gateways", "0"), ("status", "--jsn")])
 def test_a_wrong_command_line_ends_with_2(arguments: tuple[str, ...]) -> None:
-    assert call(*arguments).returncode == 2
+    assert invoke(*arguments).exit_code == 2
 
 
 @pytest.mark.parametrize(
@@ -60,8 +68,19 @@ def test_a_wrong_command_line_ends_with_2(arguments: tuple[str, ...]) -> None:
         (("run", "--instrument", "ACME:0"), "tick_size of ACME must be a positive decimal"),
         (("run", "--instrument", "A:1:1:1:1:1"), "instrument 'A:1:1:1:1:1' has too many parts"),
         (("run", "/nowhere.toml"), "cannot read /nowhere.toml: No such file or directory"),
-        (("run", "--core", "4096"), "core 4096 cannot be used"),
     ],
+)
+def test_an_error_says_what_is_wrong(arguments: tuple[str, ...], said: str) -> None:
+    done = invoke(*arguments)
+    assert isinstance(done.exception, ExchangeError)
+    assert str(done.exception).startswith(said)
+    assert "\n" not in str(done.exception)
+    assert done.stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [(("status", "nobody-has-this"), "there is no exchange 'nobody-has-this'"), (("run", "--core", "4096"), "core 4096 cannot be used")],
 )
 def test_an_error_is_one_line_and_ends_with_1(arguments: tuple[str, ...], said: str) -> None:
     done = call(*arguments)

@@ -10,7 +10,7 @@ import pytest
 from shm_exchange.domain.enums import CancelReason, CommandKind, EventKind, OrderType, RejectReason, Side, TimeInForce
 from tests.participants.market import BATCH, Market
 
-ORDERS = 4000
+ORDERS = 2000
 
 
 @pytest.fixture(scope="module")

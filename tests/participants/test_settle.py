@@ -55,7 +55,7 @@ def test_a_report_that_lies_is_a_misfit(kind: EventKind, lie: Callable[[np.void]
         pytest.skip("what counts of a REPLACED is its leaves")
     market = Market(seed=2)
     market.tamper = (kind, lie)
-    market.run(1000)
+    market.run(150)
     assert market.lies == 1
     assert sum(int(portfolio.tally[0].misfits) for portfolio in market.portfolios.values()) > 0
 
