@@ -24,7 +24,7 @@ from typing import Any, Self, TypeAlias
 import numpy as np
 
 from shm_exchange.domain.config import ExchangeConfig
-from shm_exchange.domain.errors import ExchangeError, ExchangeNotFound, LayoutMismatch
+from shm_exchange.domain.errors import ExchangeError, ExchangeNotFound, LayoutMismatch, NotEnoughMemory
 from shm_exchange.domain.names import nearest
 from shm_exchange.layout.digest import LAYOUT_VERSION, layout_digest
 from shm_exchange.layout.headers import MAGIC
@@ -165,6 +165,8 @@ def _all_sessions(mapping: Mapping, region: Region, layout: Layout) -> Records:
 
 def create(config: ExchangeConfig, directory: str | Path = SHM_DIR) -> Segment:
     """A new exchange, whose supervisor byte the Segment holds. Raises ExchangeRunning, NotEnoughMemory; then nothing of it is left."""
+    if not Path(directory).is_dir():
+        raise NotEnoughMemory(f"there is no {directory}, where shared memory lives: mount it with `mount -t tmpfs tmpfs {directory}`")
     with room_for(config, directory), ExitStack() as undo:
         root = claim(config.name, directory)
         undo.callback(root.close)

@@ -219,3 +219,8 @@ def test_an_unpublished_exchange_is_taken_back(config: ExchangeConfig, directory
 def test_absurd_moments_are_no_error() -> None:
     assert time_text(0).startswith(("1970", "1969"))
     assert time_text(-(1 << 200)) == "an unknown time"
+
+
+def test_a_missing_directory_is_said_with_its_cure(config: ExchangeConfig, tmp_path: Path) -> None:
+    with pytest.raises(NotEnoughMemory, match="mount -t tmpfs"):
+        create(config, tmp_path / "missing")
