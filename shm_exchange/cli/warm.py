@@ -24,7 +24,7 @@ def warm(*, as_json: Json = False) -> None:
 
 
 def warm_all(screen: Screen) -> tuple[bool, str]:
-    """Compile what an exchange needs, and the simulated traders; whether there was anything to do, and the folder."""
+    """Compile what exchanges and simulated traders need; whether there was anything to do, and the folder."""
     from shm_exchange._cache import cache_folder
     from shm_exchange.cli.screen import Compiling
     from shm_exchange.supervisor.warm import ensure_warm
@@ -33,10 +33,6 @@ def warm_all(screen: Screen) -> tuple[bool, str]:
     before = _count(folder)
     with Compiling(screen) as progress:
         ensure_warm(progress)
-        progress("simulated traders", 0, 0)
-        from shm_exchange.participants.flow import warm_kernels
-
-        warm_kernels()
     return _count(folder) > before, folder
 
 

@@ -32,9 +32,11 @@ def _became_busy(memory, taken):
     """Close the idle period, if there was one, and count the sweep."""
     counters, private = memory.counters[0], memory.private[0]
     if private.idle_since_ns != 0:
-        counters.idle_ns += private.busy_since_ns - private.idle_since_ns
+        counters.idle_ns += private.now_ns - private.idle_since_ns
         private.idle_since_ns = 0
         private.idle_polls = 0
+    if private.busy_since_ns == 0:
+        private.busy_since_ns = private.now_ns
     counters.sweeps += 1
     counters.batch_high = max(counters.batch_high, taken)
 
@@ -91,7 +93,7 @@ def run_slice(memory, policy, book, outputs, log, snapshots):
         if taken > 0:
             _became_busy(memory, taken)
             process(memory, book, outputs, log, snapshots, memory.words[0].log_tail)
-            if private.busy_since_ns > end:
+            if private.now_ns > end:
                 return SLICE_OVER
             continue
         _became_idle(memory)

@@ -23,7 +23,7 @@ PRIVATE = np.dtype(
         ("busy_since_ns", "i8"),  # CLOCK_MONOTONIC; 0 = idle
         ("idle_since_ns", "i8"),
         ("idle_polls", "i8"),
-        ("_reserved", "i8"),
+        ("now_ns", "i8"),  # CLOCK_MONOTONIC of the last sweep that found something
     ]
 )
 

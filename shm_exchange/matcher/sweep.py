@@ -86,8 +86,8 @@ def _sweep_lane(memory, policy, outputs, log, session, tail):
     if not has_command(memory.lanes[session], policy.lane_capacity, position):
         return 0
     if private.sweep_time_ns == 0:
-        private.busy_since_ns = monotonic_ns()
-        private.sweep_time_ns = private.busy_since_ns + private.clock_offset_ns
+        private.now_ns = monotonic_ns()
+        private.sweep_time_ns = private.now_ns + private.clock_offset_ns
     while count < policy.budget:
         record = log.words[(tail + count) & mask]
         if not take(memory.lanes[session], policy.lane_capacity, position, record):

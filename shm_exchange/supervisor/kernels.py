@@ -24,6 +24,7 @@ from shm_exchange.engine.check import book_hash, check_book, state_hash
 from shm_exchange.layout.records import COMMAND
 from shm_exchange.matcher.process import MatcherProcess, open_bundles
 from shm_exchange.matcher.step import process
+from shm_exchange.participants.flow import warm_kernels
 from shm_exchange.shm import attach, create
 from shm_exchange.supervisor.warm import exchange_name
 
@@ -44,6 +45,7 @@ class _Tour:
             ("gateway: submit, poll, wait", self.gateway),
             ("snapshots and events", self.readers),
             ("replica of the book", self.replica),
+            ("simulated traders", warm_kernels),
         ]
 
     def book(self) -> None:
