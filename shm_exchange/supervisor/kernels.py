@@ -45,7 +45,7 @@ class _Tour:
             ("gateway: submit, poll, wait", self.gateway),
             ("snapshots and events", self.readers),
             ("replica of the book", self.replica),
-            ("simulated traders", warm_kernels),
+            ("simulated traders", self.traders),
         ]
 
     def book(self) -> None:
@@ -99,6 +99,9 @@ class _Tour:
             replica.levels(Side.BUY)
             replica.volume("1.01")
             replica.book_hash(_SYMBOL)
+
+    def traders(self) -> None:
+        warm_kernels()
 
     def close(self) -> None:
         self._open.close()

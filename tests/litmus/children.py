@@ -20,7 +20,7 @@ from tests.litmus.waiting import PATIENCE, state_of
 Program = Callable[..., None]
 
 _context = multiprocessing.get_context("forkserver")
-_context.set_forkserver_preload(["tests.litmus.programs"])
+_context.set_forkserver_preload(["tests.litmus.warm"])
 
 
 class Trouble(str):

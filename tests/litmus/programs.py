@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
 from multiprocessing.connection import Connection
-from typing import Any
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from shm_exchange.client import EventFeed, Gateway, MarketView
-from shm_exchange.domain.enums import Side
+from shm_exchange.domain.enums import EventKind, Side
 from shm_exchange.domain.errors import ExchangeError
+from tests.litmus.flow import Reports, answered, check_accepted, commands_from, next_id
+from tests.litmus.waiting import PATIENCE
+
+_CHUNK = 40
 
 
 def attempt(call: Callable[[], object]) -> tuple[str, str]:
@@ -93,3 +100,77 @@ def watch(pipe: Connection, name: str, symbol: str) -> None:
             depth = view.depth()
             feed.poll()
             pipe.send((depth.version, depth.event_number, feed.next_event))
+
+
+def trade(pipe: Connection, name: str, session: str, count: int) -> None:
+    """Attach, say so, and at a word submit `count` commands of `flow`; says what was answered when everything is."""
+    with Gateway.attach(name, session=session, block_seconds=PATIENCE) as gateway:
+        pipe.send("ready")
+        await_word(pipe)
+        pipe.send(_trade(gateway, count, lambda: False))
+
+
+def trade_until_told(pipe: Connection, name: str, session: str) -> None:
+    """Like `trade`, until a second word comes. Says "trading" once the first commands are answered."""
+    with Gateway.attach(name, session=session, block_seconds=PATIENCE) as gateway:
+        pipe.send("ready")
+        await_word(pipe)
+        _trade(gateway, 100, lambda: False)
+        pipe.send("trading")
+        pipe.send(_trade(gateway, 1 << 60, pipe.poll))
+
+
+class Outcome(NamedTuple):
+    """What became of the commands of one trader."""
+
+    submitted: int
+    answered: int
+    first_report: int
+    reports: int
+    trades: int
+    longest_gap_ns: int
+    """Between two reports, by CLOCK_MONOTONIC: for eyes only."""
+
+
+def _trade(gateway: Gateway, count: int, is_over: Callable[[], bool]) -> Outcome:
+    """Keep the lane filled with the commands of `flow`; every answer must come, once, and every number."""
+    first_id = following_id = next_id(gateway)
+    kept: list[Reports] = []
+    pending, gap, last = 0, 0, time.monotonic_ns()
+    while pending or (following_id < first_id + count and not is_over()):
+        if pending < _CHUNK and following_id < first_id + count and not is_over():
+            batch = gateway.submit_many(commands_from(following_id, min(_CHUNK, first_id + count - following_id)))
+            following_id += batch.submitted
+            pending += batch.submitted
+        assert gateway.wait(PATIENCE), f"{pending} commands are not answered"
+        reports = gateway.poll_array()
+        kept.append(reports)
+        pending -= len(answered(reports))
+        gap, last = max(gap, time.monotonic_ns() - last), time.monotonic_ns()
+    gateway.ack()
+    return _outcome(np.concatenate(kept), first_id, following_id, gap)
+
+
+def _outcome(reports: Reports, first_id: int, following_id: int, gap: int) -> Outcome:
+    check_accepted(reports)
+    positions = answered(reports)
+    assert len(set(positions)) == len(positions) == following_id - first_id
+    assert (np.diff(reports["number"]) == 1).all()
+    trades = int(np.count_nonzero(reports["kind"] == EventKind.EXECUTED))
+    return Outcome(following_id - first_id, len(positions), int(reports["number"][0]), len(reports), trades, gap)
+
+
+def read_views(pipe: Connection, name: str, symbol: str) -> None:
+    """Read the book over and over until a word comes; says how often. Neither version nor event ever goes back, and no book is crossed."""
+    with MarketView.attach(name, symbol) as view:
+        pipe.send("ready")
+        reads, before = 0, view.depth()
+        while not pipe.poll():
+            depth = view.depth()
+            assert (depth.version, depth.event_number, depth.time_ns) >= (before.version, before.event_number, before.time_ns)
+            assert depth.event_number >= before.event_number
+            assert sorted(depth.bids, reverse=True) == depth.bids
+            assert sorted(depth.asks) == depth.asks
+            assert not (depth.bid and depth.ask) or depth.bid.price < depth.ask.price
+            reads, before = reads + 1, depth
+        pipe.send(reads)
