@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from itertools import count
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,7 +15,14 @@ import numpy as np
 from shm_exchange.client import EventFeed, Gateway, MarketView
 from shm_exchange.domain.enums import EventKind, Side
 from shm_exchange.domain.errors import ExchangeError
-from tests.litmus.flow import Reports, answered, check_accepted, commands_from, next_id
+from shm_exchange.engine.book import new_book
+from shm_exchange.engine.outputs import new_outputs
+from shm_exchange.layout.records import COMMAND
+from shm_exchange.layout.regions import Writer
+from shm_exchange.shm import MATCHER_BYTE, attach
+from shm_exchange.snapshot.slots import Snapshots
+from tests.litmus import garbage, speed
+from tests.litmus.flow import Journal, Reports, answered, check_accepted, commands_from, next_id
 from tests.litmus.waiting import PATIENCE
 
 _CHUNK = 40
@@ -102,22 +111,28 @@ def watch(pipe: Connection, name: str, symbol: str) -> None:
             pipe.send((depth.version, depth.event_number, feed.next_event))
 
 
-def trade(pipe: Connection, name: str, session: str, count: int) -> None:
-    """Attach, say so, and at a word submit `count` commands of `flow`; says what was answered when everything is."""
+def trade(pipe: Connection, name: str, session: str, commands: int) -> None:
+    """Attach, say so, and at a word submit so many `commands` of `flow`; says what was answered when everything is."""
     with Gateway.attach(name, session=session, block_seconds=PATIENCE) as gateway:
         pipe.send("ready")
         await_word(pipe)
-        pipe.send(_trade(gateway, count, lambda: False))
+        pipe.send(_trade(gateway, commands, lambda: False))
 
 
 def trade_until_told(pipe: Connection, name: str, session: str) -> None:
-    """Like `trade`, until a second word comes. Says "trading" once the first commands are answered."""
+    """Like `trade`, until a second word comes. Says "trading" once some commands are answered."""
     with Gateway.attach(name, session=session, block_seconds=PATIENCE) as gateway:
         pipe.send("ready")
         await_word(pipe)
-        _trade(gateway, 100, lambda: False)
-        pipe.send("trading")
-        pipe.send(_trade(gateway, 1 << 60, pipe.poll))
+        said: list[str] = []
+
+        def is_over() -> bool:
+            if not said and gateway.submitted > 3 * _CHUNK:
+                said.append("trading")
+                pipe.send("trading")
+            return pipe.poll()
+
+        pipe.send(_trade(gateway, 1 << 60, is_over))
 
 
 class Outcome(NamedTuple):
@@ -132,14 +147,17 @@ class Outcome(NamedTuple):
     """Between two reports, by CLOCK_MONOTONIC: for eyes only."""
 
 
-def _trade(gateway: Gateway, count: int, is_over: Callable[[], bool]) -> Outcome:
+def _trade(gateway: Gateway, commands: int, is_over: Callable[[], bool]) -> Outcome:
     """Keep the lane filled with the commands of `flow`; every answer must come, once, and every number."""
     first_id = following_id = next_id(gateway)
     kept: list[Reports] = []
-    pending, gap, last = 0, 0, time.monotonic_ns()
-    while pending or (following_id < first_id + count and not is_over()):
-        if pending < _CHUNK and following_id < first_id + count and not is_over():
-            batch = gateway.submit_many(commands_from(following_id, min(_CHUNK, first_id + count - following_id)))
+    pending, gap, last, over = 0, 0, time.monotonic_ns(), False
+    while True:
+        over = over or following_id == first_id + commands or is_over()
+        if over and not pending:
+            break
+        if pending < _CHUNK and not over:
+            batch = gateway.submit_many(commands_from(following_id, min(_CHUNK, first_id + commands - following_id)))
             following_id += batch.submitted
             pending += batch.submitted
         assert gateway.wait(PATIENCE), f"{pending} commands are not answered"
@@ -174,3 +192,68 @@ def read_views(pipe: Connection, name: str, symbol: str) -> None:
             assert not (depth.bid and depth.ask) or depth.bid.price < depth.ask.price
             reads, before = reads + 1, depth
         pipe.send(reads)
+
+
+def trade_until_killed(pipe: Connection, name: str, session: str, path: Path, one_by_one: bool) -> None:
+    """Trade for ever, and write every report down before it is acknowledged. Says "ready" when it is attached."""
+    gateway = Gateway.attach(name, session=session, block_seconds=PATIENCE)
+    journal = Journal(path)
+    journal.keep_logon(gateway)
+    pipe.send("ready")
+    while True:
+        commands = commands_from(next_id(gateway), _CHUNK)
+        if one_by_one:
+            for command in commands:
+                gateway.submit_many(command.reshape(1))
+        else:
+            gateway.submit_many(commands)
+        gateway.wait(PATIENCE)
+        journal.keep(gateway.poll_array())
+
+
+def scribble(pipe: Connection, name: str, session: int) -> None:
+    """Log on by hand and then rewrite the lane for ever: garbage under numbers that are right, and again while they are read."""
+    segment = attach(name, write=True)
+    assert segment.try_lock(session)
+    own = segment.writable(Writer.GATEWAY, session)
+    lane, head = own["lane"].view(np.ndarray), segment.array("lane_heads")[session]
+    tail = segment.array("report_tails")[session]
+    draw = np.random.default_rng(8)
+    kinds = list(garbage.ALL.values())
+    pipe.send("ready")
+    await_word(pipe)
+    for turn in count():
+        first = int(head.head)
+        numbers = first + np.arange(len(lane))
+        slots = numbers & (len(lane) - 1)
+        commands = kinds[turn % len(kinds)](draw, len(lane))
+        commands["number"] = numbers
+        lane[slots] = commands
+        own["activity"]["bits"] = 2**64 - 1
+        own["parked"]["parked"][0] = 0
+        fields = [field for field in COMMAND.names or () if field != "number"]
+        commands = kinds[(turn + 1) % len(kinds)](draw, len(lane))
+        for field in fields:
+            lane[field][slots] = commands[field]
+        own["report_head"][0].head = tail.tail
+
+
+def write_snapshots_and_events(pipe: Connection, name: str) -> None:
+    """In the place of a matcher: write versions of instrument 0, or batches of events, at full speed until the next word."""
+    segment = attach(name, write=True)
+    assert segment.try_lock(MATCHER_BYTE)
+    own = segment.writable(Writer.MATCHER)
+    snapshots = Snapshots(own["snapshot_latest"], own["snapshots"], own["snapshot_levels"])
+    book, outputs = new_book(segment.config, 1), new_outputs(segment.config, own["reports"], own["events"])
+    own["matcher"][0].event_tail = 1
+    speed.write_versions(snapshots, 0, 1)
+    speed.write_events(book, outputs, own["matcher"], 1, 1)
+    pipe.send("ready")
+    while (word := await_word(pipe)) is not None:
+        while not pipe.poll():
+            if word == ("events",):
+                speed.write_events(book, outputs, own["matcher"], 20, 50)
+            else:
+                speed.write_versions(snapshots, 0, 1000)
+        pipe.send((int(own["snapshot_latest"][0].version), int(own["matcher"][0].event_tail)))
+        await_word(pipe)
