@@ -7,9 +7,9 @@ import numpy as np
 from shm_exchange._intrinsics import load_acquire, load_relaxed, monotonic_ns, pause, yield_core
 from shm_exchange._jit import inlined, kernel
 from shm_exchange.domain.enums import EventKind
+from shm_exchange.engine.outputs import refresh_limit
 from shm_exchange.matcher.step import process
 from shm_exchange.ring.lane import submit_many
-from shm_exchange.ring.publish import refresh_limit
 from shm_exchange.ring.reports import acknowledge, take_reports
 
 EMPTY_PAUSES = 16
@@ -31,20 +31,19 @@ def breathe(eager):
 def drive_kernel(bundles, log, total, batch, session, eager):
     """Referee, kernel boundary: apply log records 1 … total - 1 (0 is the logon); returns nanoseconds until the consumer has taken every report."""
     memory, book, outputs = bundles.memory, bundles.book, bundles.outputs
-    head = memory.report_heads[session]
     half = outputs.sessions[session].capacity >> 1
     process(memory, book, outputs, log, bundles.snapshots, 1)
-    while refresh_limit(outputs, session, head) > 0:
+    while refresh_limit(outputs, session) > 0:
         breathe(eager)
     start = monotonic_ns()
     last = 1
     while last < total:
         output = outputs.sessions[session]
-        while output.unpublished - (output.limit - output.capacity) > half and refresh_limit(outputs, session, head) > half:
+        while output.unpublished - (output.limit - output.capacity) > half and refresh_limit(outputs, session) > half:
             breathe(eager)
         last = min(last + batch, total)
         process(memory, book, outputs, log, bundles.snapshots, last)
-    while refresh_limit(outputs, session, head) > 0:
+    while refresh_limit(outputs, session) > 0:
         breathe(eager)
     return monotonic_ns() - start
 

@@ -138,7 +138,11 @@ class Endpoint:
         acknowledge(self._reader, self._head)
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Wait until a report is there, at most `timeout` seconds (None: for ever); whether one is. Sleeps without burning a core."""
+        """Wait until a report is there, at most `timeout` seconds (None: for ever); whether one is. Sleeps without burning a core.
+
+        Whoever waits has handled what was polled: it is hereby delivered, as by `ack`.
+        """
+        acknowledge(self._reader, self._head)
         if await_report(self._reader, self._reports, self._tail, self._spin_polls):
             return True
         deadline = None if timeout is None else time.monotonic() + timeout
@@ -224,14 +228,17 @@ class Endpoint:
         return LaneFull(f"the lane of session {self.session!r} is full and {what}: {alive}; poll reports, slow down, or use a larger lane_capacity")
 
     def _log_on(self, deadline: float) -> None:
-        """Bind session and account, and wait for the answer; reports of an earlier holder of the session stay to be polled."""
+        """Bind session and account, and wait for the answer; reports of an earlier holder of the session stay to be polled.
+
+        Who has half a ring of them unread is not served until it reads: then the answer comes among the reports.
+        """
         low, high = name_words(self.session)
         account_low, account_high = name_words(self.account)
         position = int(submit(self._producer, low, high, account_low, account_high, _LOGON))
         if not position:
             position = self._when_full(low, high, account_low, account_high, _LOGON) & POSITION_MASK
         ahead = self._reader.copy()
-        while True:
+        while int(self._tail["tail"][0]) - int(self._head["head"][0]) <= len(self._reports) // 2:
             for row in self._buffer[: take_reports(ahead, self._reports, self._tail, self._buffer)]:
                 if row["cause_id"] == self._lane_id | position and row["kind"] in (EventKind.LOGGED_ON, EventKind.REJECTED):
                     self._logged_on(row)
@@ -245,9 +252,10 @@ class Endpoint:
         if self._reader["next_report"] == answer["number"]:
             self._reader["next_report"] = answer["number"] + 1
         if answer["kind"] == EventKind.REJECTED:
-            reason = RejectReason(int(answer["reason"]))
+            reason = RejectReason(int(answer["reason"])).name
+            refused = ExchangeError(f"session {self.session!r} was refused for account {self.account!r}: {reason}")
             self.close()
-            raise ExchangeError(f"session {self.session!r} was refused for account {self.account!r}: {reason.name}")
+            raise refused
 
     def _disable(self, why: str) -> None:
         """Turn this handle into one that raises HandleClosed whatever is asked of it."""

@@ -12,10 +12,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from shm_exchange._intrinsics import fence_release, prefetch, store_relaxed
+from shm_exchange._intrinsics import fence_release, load_acquire, prefetch, record_at, store_relaxed
 from shm_exchange._jit import inlined, kernel
 from shm_exchange.domain.config import ExchangeConfig
 from shm_exchange.domain.enums import CommandKind, EventKind, Role
+from shm_exchange.layout.headers import REPORT_HEAD
 from shm_exchange.layout.records import EVENT, REPORT
 
 SESSION_OUTPUT = np.dtype(
@@ -41,6 +42,7 @@ class Outputs(NamedTuple):
     reports: np.ndarray  # REPORT[sessions * report_capacity]; session s from (s - 1) * capacity
     events: np.ndarray  # EVENT[event_capacity]
     sessions: np.ndarray  # SESSION_OUTPUT[sessions + 1]
+    heads: np.ndarray  # i8[sessions + 1], address of each session's REPORT_HEAD; 0 = nobody reads
     touched: np.ndarray  # i8[sessions + 1], sessions with unpublished reports
     state: np.ndarray  # OUTPUT_STATE[1]
 
@@ -83,19 +85,21 @@ class Echo(NamedTuple):
     instrument: int
 
 
-def new_outputs(config: ExchangeConfig, reports: np.ndarray, events: np.ndarray) -> Outputs:
-    """Outputs into the given rings, with all report slots free."""
+def new_outputs(config: ExchangeConfig, reports: np.ndarray, events: np.ndarray, heads: np.ndarray | None = None) -> Outputs:
+    """Outputs into the given rings, with all report slots free. Without the addresses of heads nobody reads."""
+    capacity = len(reports) // config.max_sessions
     outputs = Outputs(
         reports,
         events,
         np.zeros(config.max_sessions + 1, SESSION_OUTPUT).view(np.recarray),
+        np.zeros(config.max_sessions + 1, np.int64) if heads is None else heads,
         np.zeros(config.max_sessions + 1, np.int64),
         np.zeros(1, OUTPUT_STATE).view(np.recarray),
     )
     outputs.sessions["unpublished"] = 1
-    outputs.sessions["limit"] = 1 + config.report_capacity
-    outputs.sessions["capacity"] = config.report_capacity
-    outputs.sessions["first_slot"] = (np.arange(config.max_sessions + 1) - 1) * config.report_capacity
+    outputs.sessions["limit"] = 1 + capacity
+    outputs.sessions["capacity"] = capacity
+    outputs.sessions["first_slot"] = (np.arange(config.max_sessions + 1) - 1) * capacity
     outputs.state["events_unpublished"] = 1
     return outputs
 
@@ -112,6 +116,19 @@ def slot_of(output, number):
     return output.first_slot + (number & (output.capacity - 1))
 
 
+@kernel
+def refresh_limit(outputs, session):
+    """Learn how far a session has read; returns how many of its published reports are still unread.
+
+    The head is a word of the gateway: whatever it says, no slot is written twice before the head passes it, so a lie harms only the liar.
+    """
+    output = outputs.sessions[session]
+    if outputs.heads[session] != 0:
+        head = load_acquire(record_at(outputs.heads[session], REPORT_HEAD), "head")
+        output.limit = min(max(head, output.limit - output.capacity), output.unpublished) + output.capacity
+    return output.unpublished - (output.limit - output.capacity)
+
+
 @inlined
 def _next_report(book, outputs, session):
     """Number a report and find its slot; -1 when there is none."""
@@ -124,8 +141,10 @@ def _next_report(book, outputs, session):
         outputs.touched[state.touched] = session
         state.touched += 1
     if number >= output.limit:
-        output.skipped += 1
-        return -1
+        refresh_limit(outputs, session)
+        if number >= output.limit:
+            output.skipped += 1
+            return -1
     prefetch(outputs.reports, slot_of(output, number + SLOTS_AHEAD))
     return slot_of(output, number)
 

@@ -40,7 +40,6 @@ class MatcherMemory(NamedTuple):
     activity: np.ndarray  # ACTIVITY, hints
     parked: np.ndarray  # PARKED, hints; index 0 is ours
     lanes: np.ndarray  # i8, address of each session's lane slots
-    report_heads: np.ndarray  # i8, address of each session's REPORT_HEAD
     lane_state: np.ndarray  # LANE_STATE, private
     hot: np.ndarray  # i8, sessions to look at, private
     private: np.ndarray  # PRIVATE[1]

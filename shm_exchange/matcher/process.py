@@ -54,7 +54,7 @@ def open_bundles(segment: Segment) -> Bundles:
             f"stop it with `shm-exchange stop {config.name}` and start it anew"
         )
     book = new_book(config, int.from_bytes(os.urandom(7), "little"))
-    outputs = new_outputs(config, own["reports"], own["events"])
+    outputs = new_outputs(config, own["reports"], own["events"], _addresses(segment, "report_head"))
     snapshots = Snapshots(own["snapshot_latest"], own["snapshots"], own["snapshot_levels"])
     memory = _memory(segment, own)
     own["matcher"][0].event_tail = 1
@@ -80,8 +80,13 @@ def plain_bundles(bundles: Bundles) -> Bundles:
     )
 
 
-def _memory(segment: Segment, own: dict[str, np.recarray]) -> MatcherMemory:
+def _addresses(segment: Segment, name: str) -> np.ndarray:
+    """Where an array of each session lies; nothing at index 0."""
     sessions = range(1, segment.config.max_sessions + 1)
+    return np.array([0, *(segment.array(name, session).ctypes.data for session in sessions)], np.int64)
+
+
+def _memory(segment: Segment, own: dict[str, np.recarray]) -> MatcherMemory:
     count = segment.config.max_sessions + 1
     lane_state = np.zeros(count, LANE_STATE).view(np.recarray)
     lane_state["position"] = 1
@@ -94,8 +99,7 @@ def _memory(segment: Segment, own: dict[str, np.recarray]) -> MatcherMemory:
         control=segment.array("control"),
         activity=own["activity"],
         parked=own["parked"],
-        lanes=np.array([0, *(segment.array("lane", session).ctypes.data for session in sessions)], np.int64),
-        report_heads=np.array([0, *(segment.array("report_head", session).ctypes.data for session in sessions)], np.int64),
+        lanes=_addresses(segment, "lane"),
         lane_state=lane_state,
         hot=np.zeros(count, np.int64),
         private=np.zeros(1, PRIVATE).view(np.recarray),

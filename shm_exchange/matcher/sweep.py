@@ -11,9 +11,9 @@ import numpy as np
 from shm_exchange._intrinsics import fetch_and, fetch_or, load_relaxed, monotonic_ns, store_release, trailing_zeros
 from shm_exchange._jit import inlined, kernel
 from shm_exchange.domain.limits import POSITION_BITS
+from shm_exchange.engine.outputs import refresh_limit
 from shm_exchange.layout.headers import LANES_PER_WORD
 from shm_exchange.ring.lane import has_command, take
-from shm_exchange.ring.publish import refresh_limit
 
 COOL_SWEEPS = 1 << 16
 NOTHING, BLOCKED, READY = 0, 1, 2
@@ -68,18 +68,18 @@ def _cool(memory, policy, index):
 
 
 @inlined
-def _is_blocked(memory, outputs, session):
+def _is_blocked(outputs, session):
     """Who does not read cannot submit: whether more than half of the session's report ring is unread."""
     output = outputs.sessions[session]
     if output.unpublished - (output.limit - output.capacity) <= output.capacity >> 1:
         return False
-    return refresh_limit(outputs, session, memory.report_heads[session]) > output.capacity >> 1
+    return refresh_limit(outputs, session) > output.capacity >> 1
 
 
 @inlined
 def _sweep_lane(memory, policy, outputs, log, session, tail):
     """Copy what the lane has, at most the budget, behind log number `tail`; returns how many."""
-    if _is_blocked(memory, outputs, session):
+    if _is_blocked(outputs, session):
         return 0
     state, private = memory.lane_state[session], memory.private[0]
     position, count, mask = state.position, 0, len(log.records) - 1
@@ -112,9 +112,9 @@ def sweep(memory, policy, outputs, log):
     room = min(len(log.records), len(outputs.events)) // 2
     index = private.rotation
     for _ in range(hot_count):
-        index = index + 1 if index + 1 < hot_count else 0
         if behind - tail + policy.budget > room:
-            break
+            break  # the next sweep begins with the lane that had to wait
+        index = index + 1 if index + 1 < hot_count else 0
         session = memory.hot[index]
         count = _sweep_lane(memory, policy, outputs, log, session, behind)
         state = memory.lane_state[session]
@@ -142,7 +142,7 @@ def look_at_all(memory, policy, outputs):
     for session in range(1, len(memory.lane_state)):
         if has_command(memory.lanes[session], policy.lane_capacity, memory.lane_state[session].position):
             heat(memory, session)
-            found = max(found, BLOCKED if _is_blocked(memory, outputs, session) else READY)
+            found = max(found, BLOCKED if _is_blocked(outputs, session) else READY)
     return found
 
 

@@ -7,10 +7,9 @@ reports ascending, reports[s].tail. Every number is a release store (A): it pair
 
 from __future__ import annotations
 
-from shm_exchange._intrinsics import load_acquire, record_at, store_release
+from shm_exchange._intrinsics import store_release
 from shm_exchange._jit import inlined
 from shm_exchange.engine.outputs import slot_of
-from shm_exchange.layout.headers import REPORT_HEAD
 
 
 @inlined
@@ -44,16 +43,3 @@ def publish_reports(book, outputs, tails):
         store_release(tail, "account", book.sessions[session].account)
         store_release(tail, "tail", behind)
     return published
-
-
-@inlined
-def refresh_limit(outputs, session, head_address):
-    """Learn how far a session has read; returns how many of its slots are still unread.
-
-    The head is a word of the gateway: whatever it says, no slot is written twice before the head passes it, so a lie harms only the liar.
-    """
-    output = outputs.sessions[session]
-    head = load_acquire(record_at(head_address, REPORT_HEAD), "head")
-    head = min(max(head, output.limit - output.capacity), output.unpublished)
-    output.limit = head + output.capacity
-    return output.unpublished - head

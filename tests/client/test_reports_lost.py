@@ -69,9 +69,6 @@ def test_what_comes_behind_a_gap_is_delivered(attach: Attach) -> None:
     assert taken == [*range(2, RING + 1), *range(RING + 13, RING + 19)]
 
 
-@pytest.mark.xfail(
-    strict=True, reason="the matcher learns how far a session has read only while it sweeps that session's lane, and a cold lane is not swept"
-)
 def test_a_session_that_reads_loses_nothing_however_long_it_submits_nothing(exchange: Supervisor, attach: Attach) -> None:
     maker, taker = attach(), attach()
     maker.limit("ACME", SELL, "7.00", 5000)

@@ -124,7 +124,7 @@ def read_events(feed, events, words, out, tally, count):
 
 @kernel
 def compare_with_events(snapshots, instrument, words, head, levels, tally, count):
-    """Look at the newest event that is out, then read the snapshot: one that is older is counted as `back`. `retries`: how often there was a new one."""
+    """Look at the newest event that is out, then read the snapshot: one that is older counts as `back`. `retries`: how often there was a new one."""
     own = tally[0]
     for _ in range(count):
         newest = load_acquire(words[0], "event_tail") - 1

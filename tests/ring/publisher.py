@@ -10,10 +10,10 @@ from shm_exchange.domain.config import ExchangeConfig
 from shm_exchange.domain.enums import EventKind, Role
 from shm_exchange.domain.instrument import Instrument
 from shm_exchange.engine.book import new_book
-from shm_exchange.engine.outputs import Subject, emit_event, emit_report, new_outputs
+from shm_exchange.engine.outputs import Amounts, Fact, Subject, emit_event, emit_report, new_outputs, refresh_limit
 from shm_exchange.layout.headers import MATCHER, REPORT_HEAD, REPORT_TAIL
 from shm_exchange.layout.records import EVENT, REPORT
-from shm_exchange.ring.publish import publish_events, publish_reports, refresh_limit
+from shm_exchange.ring.publish import publish_events, publish_reports
 
 SESSIONS = 2
 SESSION = 2
@@ -29,11 +29,10 @@ class Publisher:
         self.book = new_book(config, 1)
         self.reports = np.zeros(SESSIONS * capacity, REPORT).view(np.recarray)
         self.events = np.zeros(capacity, EVENT).view(np.recarray)
-        self.outputs = new_outputs(config, self.reports, self.events)
-        self.outputs.sessions["limit"] = 1 + capacity
+        self.head = np.zeros(1, REPORT_HEAD).view(np.recarray)
+        self.outputs = new_outputs(config, self.reports, self.events, np.array([0, 0, self.head.ctypes.data, *[0] * (SESSIONS - 2)]))
         self.tails = np.zeros(SESSIONS + 1, REPORT_TAIL).view(np.recarray)
         self.words = np.zeros(1, MATCHER).view(np.recarray)
-        self.head = np.zeros(1, REPORT_HEAD).view(np.recarray)
         self.tails["tail"] = self.words["event_tail"] = self.head["head"] = 1
 
     @property
@@ -50,7 +49,7 @@ class Publisher:
         """Write the next report behind the tail."""
         number = int(self.book.sessions[SESSION].next_report)
         kind, reason, role, cause, price, quantity, leaves = _report_words(number)
-        emit(self.book, self.outputs, _subject(number), kind, reason, role, cause, price, quantity, leaves)
+        emit(self.book, self.outputs, _subject(number), Fact(kind, reason, role, cause), Amounts(price, quantity, leaves))
 
     def event(self, emit: Any = emit_event) -> None:
         """Write the next event behind the tail."""
@@ -70,7 +69,7 @@ class Publisher:
 
     def refresh(self) -> int:
         """Look how far the reader is; returns how many reports it has not read."""
-        return int(refresh_limit(self.outputs, SESSION, self.head.ctypes.data))
+        return int(refresh_limit(self.outputs, SESSION))
 
 
 def _subject(number: int) -> Subject:
