@@ -8,6 +8,7 @@ from collections.abc import Callable
 from itertools import count
 from multiprocessing.connection import Connection
 from pathlib import Path
+from random import Random
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -257,3 +258,29 @@ def write_snapshots_and_events(pipe: Connection, name: str) -> None:
                 speed.write_versions(snapshots, 0, 1000)
         pipe.send((int(own["snapshot_latest"][0].version), int(own["matcher"][0].event_tail)))
         await_word(pipe)
+
+
+def wait_for_fills(pipe: Connection, name: str, session: str, fills: int) -> None:
+    """Rest an order, say "ready", and sleep from fill to fill, each acknowledged at once; says how many there were."""
+    with Gateway.attach(name, session=session) as gateway:
+        gateway.limit("ACME", Side.SELL, "5.00", fills)
+        seen = -1  # the order itself is accepted
+        while seen < fills:
+            assert gateway.wait(PATIENCE), f"{seen} of {fills} fills"
+            before, seen = seen, seen + len(gateway.poll())
+            gateway.ack()
+            if before < 0:
+                pipe.send("ready")
+        pipe.send(seen)
+
+
+def submit_now_and_then(pipe: Connection, name: str, session: str, rounds: int, seed: int) -> None:
+    """Submit one command after random idle times, each answered before the next; says how many answers there were."""
+    draw, answers = Random(seed), 0
+    with Gateway.attach(name, session=session) as gateway:
+        for _ in range(rounds):
+            time.sleep(draw.random() ** 3 * 0.005)
+            gateway.cancel(1)
+            assert gateway.wait(PATIENCE)
+            answers += len(gateway.poll())
+    pipe.send(answers)

@@ -27,6 +27,7 @@ class Turnstile:
         self._changed = Condition()
         self.asleep: set[int] = set()
         """Who fell asleep and was not woken."""
+        self.sleeps = 0
 
     def step(self, side: int, act: Callable[[], Value]) -> Value:
         """Wait for the turn of this side, and act."""
@@ -44,6 +45,7 @@ class Turnstile:
         def fall_asleep() -> None:
             if condition():
                 self.asleep.add(side)
+                self.sleeps += 1
 
         self.step(side, fall_asleep)
         with self._changed:
