@@ -1,4 +1,4 @@
-"""Writers and readers at full speed, as kernels: every word of a record tells its number, so a reader sees at once what does not belong together."""
+"""Writers and readers at full speed, as kernels: every word of a record tells its number, so a torn copy shows at once."""
 
 from __future__ import annotations
 
