@@ -26,7 +26,8 @@ SESSION_OUTPUT = np.dtype(
         ("skipped", "i8"),  # reports for which there was no slot
         ("capacity", "i8"),  # slots of the session's ring
         ("first_slot", "i8"),  # where that ring begins among all reports
-        ("_reserved", "u1", (24,)),
+        ("skipping", "i8"),  # 1 from the first report of a batch without a slot until the batch is published
+        ("_reserved", "u1", (16,)),
     ]
 )
 OUTPUT_STATE = np.dtype([("touched", "i8"), ("events_unpublished", "i8")])
@@ -141,8 +142,11 @@ def _next_report(book, outputs, session):
         outputs.touched[state.touched] = session
         state.touched += 1
     if number >= output.limit:
-        refresh_limit(outputs, session)
+        # Behind a skipped report the rest of the batch is skipped too, or publishing would number slots that were not written.
+        if output.skipping == 0:
+            refresh_limit(outputs, session)
         if number >= output.limit:
+            output.skipping = 1
             output.skipped += 1
             return -1
     prefetch(outputs.reports, slot_of(output, number + SLOTS_AHEAD))

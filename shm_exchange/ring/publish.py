@@ -37,6 +37,7 @@ def publish_reports(book, outputs, tails):
             store_release(outputs.reports[slot_of(output, number)], "number", number)  # (A)
         published += behind - output.unpublished
         output.unpublished = behind
+        output.skipping = 0
         tail = tails[session]
         store_release(tail, "skipped", output.skipped)
         store_release(tail, "open_orders", book.sessions[session].open_orders)

@@ -30,7 +30,7 @@ class Publisher:
         self.reports = np.zeros(SESSIONS * capacity, REPORT).view(np.recarray)
         self.events = np.zeros(capacity, EVENT).view(np.recarray)
         self.head = np.zeros(1, REPORT_HEAD).view(np.recarray)
-        self.outputs = new_outputs(config, self.reports, self.events)
+        self.outputs = new_outputs(config, self.reports, self.events, np.array([0, 0, self.head.ctypes.data, *[0] * (SESSIONS - 2)]))
         self.tails = np.zeros(SESSIONS + 1, REPORT_TAIL).view(np.recarray)
         self.words = np.zeros(1, MATCHER).view(np.recarray)
         self.tails["tail"] = self.words["event_tail"] = self.head["head"] = 1
@@ -68,11 +68,8 @@ class Publisher:
         publish(self.book, self.outputs, self.words[0])
 
     def refresh(self) -> int:
-        """Look how far the reader is, which happens only here; returns how many reports it has not read."""
-        self.outputs.heads[SESSION] = self.head.ctypes.data
-        unread = int(refresh_limit(self.outputs, SESSION))
-        self.outputs.heads[SESSION] = 0
-        return unread
+        """Look how far the reader is; returns how many reports it has not read."""
+        return int(refresh_limit(self.outputs, SESSION))
 
 
 def _subject(number: int) -> Subject:
