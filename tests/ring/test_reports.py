@@ -147,6 +147,7 @@ def test_a_reader_that_looks_at_any_time_misses_nothing(batches: int, schedule: 
         count = take(reader, matcher.own_reports, matcher.tail, out)
         taken += out[:count].tolist()
         if reader[0].lost_first:
+            assert reader[0].lost_last >= reader[0].lost_first
             lost += range(reader[0].lost_first, reader[0].lost_last + 1)
         elif not count:
             replay.advance(1)
