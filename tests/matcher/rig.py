@@ -38,12 +38,12 @@ class RawGateway:
         self._tail = segment.array("report_tails")[number]
         self._reader = np.zeros(1, READER).view(np.recarray)
         self._reader[0].next_report = self.own["report_head"][0].head = 1
-        self._segment = segment
+        self.segment = segment
 
     @property
     def waiting(self) -> int:
         """Commands in the lane that the matcher has not taken."""
-        return int(self.producer[0].position - self._segment.array("lane_heads")[self.session].head)
+        return int(self.producer[0].position - self.segment.array("lane_heads")[self.session].head)
 
     def submit(self, commands: np.ndarray) -> int:
         """Put COMMAND records into the lane; returns how many fitted."""
