@@ -120,9 +120,16 @@ def trade(pipe: Connection, name: str, session: str, commands: int) -> None:
         pipe.send(_trade(gateway, commands, lambda: False))
 
 
-def trade_until_told(pipe: Connection, name: str, session: str) -> None:
-    """Like `trade`, until a second word comes. Says "trading" once some commands are answered."""
+def trade_until_told(pipe: Connection, name: str, session: str, standing: int = 0) -> None:
+    """Like `trade`, until a second word comes. Says "trading" once some commands are answered. `standing`: sell so much to whoever buys."""
     with Gateway.attach(name, session=session, block_seconds=PATIENCE) as gateway:
+        if standing:
+            gateway.cancel(1)  # an order at an odd position is none of the flow's
+            gateway.limit("ACME", Side.SELL, price_ticks=998, quantity=standing)
+            answers = 0
+            while answers < 2:
+                assert gateway.wait(PATIENCE)
+                answers += len(gateway.poll())
         pipe.send("ready")
         await_word(pipe)
         said: list[str] = []

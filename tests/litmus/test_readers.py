@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
 
 from shm_exchange import EventFeed, Gateway, MarketView, Side
+from shm_exchange.client.endpoint import POSITION_MASK
 from shm_exchange.domain.enums import EventKind
 from shm_exchange.layout.headers import PRICE_LEVEL, SNAPSHOT
 from shm_exchange.layout.records import EVENT
@@ -18,6 +18,8 @@ from shm_exchange.snapshot.slots import Snapshots
 from tests.litmus import programs, speed
 from tests.litmus.children import Child
 from tests.litmus.exchanges import running, small_config, take
+from tests.litmus.flow import commands_from, next_id
+from tests.litmus.waiting import PATIENCE
 
 Spawn = Callable[..., Child]
 
@@ -26,7 +28,7 @@ AT_ONCE = 50_000
 
 @pytest.fixture(params=[1, 10], ids=["depth 1", "depth 10"])
 def created(request: pytest.FixtureRequest) -> Iterator[Segment]:
-    with create(small_config(depth=request.param, event_capacity=1024)) as segment:
+    with create(small_config(depth=request.param, event_capacity=64, sweep_budget=32)) as segment:
         yield segment
         segment.destroy()
 
@@ -77,22 +79,26 @@ def test_events_of_a_writer_at_full_speed(created: Segment, spawn: Spawn, reads:
     assert tally[0].reads + tally[0].lost == tail - 1
 
 
-@pytest.mark.parametrize("changes", [300, pytest.param(30_000, marks=pytest.mark.long)])
-def test_whoever_has_seen_an_event_finds_a_book_as_new(spawn: Spawn, changes: int) -> None:
-    """All trade is in one instrument, near enough to the top for every event to change what is published."""
-    with running(report_capacity=1 << 14, max_sessions=1, depth=10) as supervisor:
-        trader = spawn(programs.trade_until_told, supervisor.name, "one")
-        assert trader.hear() == "ready"
+@pytest.mark.parametrize("rounds", [10, pytest.param(2000, marks=pytest.mark.long)])
+def test_whoever_has_seen_an_event_finds_a_book_as_new(rounds: int) -> None:
+    """Every command is a batch of its own and changes the top of the book; we look while the matcher works through a lane of them."""
+    with (
+        running(lane_capacity=2048, report_capacity=1 << 14, max_sessions=1, sweep_budget=1) as supervisor,
+        Gateway.attach(supervisor.name, session="one") as gateway,
+    ):
         segment = supervisor.segment
         snapshots, (head, levels, tally) = _snapshots(segment), _buffers(segment)
-        trader.tell("go")
-        assert trader.hear() == "trading"
-        while tally[0].retries < changes:
-            speed.compare_with_events(snapshots, 0, segment.array("matcher"), head, levels, tally, 2000)
-            os.sched_yield()
-        trader.tell("stop")
-        assert trader.hear().submitted > 0
+        for _ in range(rounds):
+            commands = commands_from(next_id(gateway), 2000)
+            last = gateway.submit_many(commands).first_id + len(commands) - 1
+            while segment.array("lane_heads")[gateway.number].head <= last & POSITION_MASK:
+                speed.compare_with_events(snapshots, 0, segment.array("matcher"), head, levels, tally, 500)
+            reports = 0
+            while not reports or last not in gateway.poll_array()["cause_id"]:
+                assert gateway.wait(PATIENCE)
+                reports += 1
         assert tally[0].back == 0
+        assert tally[0].retries > 0
 
 
 @pytest.mark.parametrize("orders", [500, pytest.param(100_000, marks=pytest.mark.long)])
