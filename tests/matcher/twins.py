@@ -46,7 +46,7 @@ def use_words(words, number, bits, signed, unsigned):
     store_relaxed(word, "number", load_acquire(word, "number") ^ signed[0])
     fence_release()
     unsigned[0] = fetch_or(word, "bits", bits)
-    store_release(word, "bits", load_relaxed(word, "bits") ^ bits)
+    store_release(word, "bits", load_relaxed(word, "bits") ^ (bits >> np.uint64(7)))
     fence_acquire()
     other = record_at(words.ctypes.data, WORDS)
     store_relaxed(other, "after", load_relaxed(other, "number") // 3)
