@@ -15,6 +15,8 @@ from shm_exchange.layout.regions import Writer
 from shm_exchange.ring.lane import recover_position
 from shm_exchange.shm.segment import Segment
 
+_SETTLE_SECONDS = 0.5
+
 
 def take_session(segment: Segment, session: str, account: str) -> tuple[int, dict[str, np.recarray]]:
     """Lock the lane of a session, by its name; returns the lane number and its writable arrays. Raises SessionInUse, NoFreeSession."""
@@ -44,9 +46,12 @@ def _free_lane(segment: Segment) -> int:
     """Lock a lane that never had an owner, else one whose owner is gone and left nothing open; returns its number."""
     sessions = range(1, segment.config.max_sessions + 1)
     unused = [number for number in sessions if not segment.array("owner", number)[0].session]
-    for number in [*unused, *(number for number in sessions if number not in unused and _is_settled(segment, number))]:
-        if segment.try_lock(number):
+    for number in [*unused, *(number for number in sessions if number not in unused)]:
+        if not segment.try_lock(number):
+            continue
+        if _is_settled(segment, number):  # asked under the lock: its last holder can no longer submit
             return number
+        segment.release(number)
     raise NoFreeSession(
         f"all {segment.config.max_sessions} sessions of exchange {segment.name!r} are taken, by living gateways or by open orders; "
         "start the exchange with a greater max_sessions, or attach as one of its sessions"
@@ -54,11 +59,27 @@ def _free_lane(segment: Segment) -> int:
 
 
 def _is_settled(segment: Segment, number: int) -> bool:
-    """Nothing waits in the lane and nothing of it rests in a book: another session may have it."""
+    """Nothing waits in the lane, nothing of it is being matched, and nothing of it rests in a book: another session may have it.
+
+    The three are asked in the order of a command's way, so one that moves on meanwhile is met at its next place: the head is stored when a
+    command is in the log, `commands` when everything up to there is applied and published, open orders included.
+    """
     head = segment.array("lane_heads")[number : number + 1]
-    if segment.array("report_tails")[number].open_orders:
+    if int(recover_position(segment.array("lane", number), head)) != int(head[0].head):
         return False
-    return int(recover_position(segment.array("lane", number), head)) == int(head[0].head)
+    if not _has_applied(segment, int(segment.array("matcher")[0].log_tail)):
+        return False
+    return not segment.array("report_tails")[number].open_orders
+
+
+def _has_applied(segment: Segment, logged: int) -> bool:
+    """Whether the matcher has got as far as the log stands now: on a busy exchange that takes it a moment."""
+    counters, deadline = segment.array("counters"), time.monotonic() + _SETTLE_SECONDS
+    while int(counters[0].commands) < logged:
+        if not segment.matcher_alive or time.monotonic() > deadline:
+            return False
+        time.sleep(0.0002)
+    return True
 
 
 def _write_owner(segment: Segment, own: dict[str, np.recarray], number: int, session: str, account: str, *, fresh: bool) -> None:

@@ -36,7 +36,7 @@ def _wake_parked(memory, outputs):
 @inlined
 def _count(memory, book, published):
     counters, state = memory.counters[0], book.state[0]
-    counters.commands = state.sequence
+    store_release(counters, "commands", state.sequence)  # behind all that was published: client.sessions reads it as "done up to here"
     counters.trades = state.trades
     counters.rejects = state.rejects
     counters.reports += published
