@@ -7,6 +7,7 @@ gets it again under the same number.
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 import weakref
@@ -45,6 +46,7 @@ _LOGON, _LOGOFF = (kinds_word(kind=kind) for kind in (CommandKind.LOGON, Command
 _WORD = 1 << 63
 _SPIN_POLLS = 2000
 _PARK_SECONDS = 0.05
+_log = logging.getLogger(__name__)
 _LANE_FULL = ("block", "raise", "drop")
 
 
@@ -83,6 +85,7 @@ class Endpoint:
         self._open_rings()
         _open.add(self)
         self._log_on(deadline)
+        _log.debug("session %r is attached to exchange %r as number %d", session, name, self.number)
         freeze(submit)  # a word that is no int64 is refused, instead of quietly compiling a kernel for it
 
     def _open_rings(self) -> None:
@@ -173,6 +176,7 @@ class Endpoint:
         acknowledge(self._reader, self._head)
         _open.discard(self)
         self._segment.close()
+        _log.debug("session %r of exchange %r is closed after %d commands", self.session, self.name, self.submitted)
         self._disable("it was closed")
 
     def __enter__(self) -> Self:
