@@ -60,18 +60,16 @@ def test_the_version_is_a_line_and_names_the_layout() -> None:
 
 
 def test_the_shell_completes_commands_and_names() -> None:
-    told = {"_SHM_EXCHANGE_COMPLETE": "complete_bash", "COMP_CWORD": "1"}
     with Running("run", "--name", "completable", "--max-orders", "1024") as running:
         running.hear("runs")
-        commands = subprocess.run(
-            PROGRAM, env=environment(**told, COMP_WORDS="shm-exchange st"), capture_output=True, text=True, check=False, timeout=60
-        )
-        told["COMP_CWORD"] = "2"
-        names = subprocess.run(
-            PROGRAM, env=environment(**told, COMP_WORDS="shm-exchange stop compl"), capture_output=True, text=True, check=False, timeout=60
-        )
-    assert commands.stdout.split() == ["status", "stop"]
-    assert names.stdout.split() == ["completable"]
+        assert _completed("shm-exchange st") == ["status", "stop"]
+        assert _completed("shm-exchange stop compl") == ["completable"]
+
+
+def _completed(words: str) -> list[str]:
+    """What bash would offer behind these words."""
+    told = environment(_SHM_EXCHANGE_COMPLETE="complete_bash", COMP_CWORD=str(words.count(" ")), COMP_WORDS=words)
+    return subprocess.run(PROGRAM, env=told, capture_output=True, text=True, check=False, timeout=60).stdout.split()
 
 
 @pytest.mark.parametrize(
