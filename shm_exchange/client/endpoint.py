@@ -257,7 +257,10 @@ class Endpoint:
             self._reader["next_report"] = answer["number"] + 1
         if answer["kind"] == EventKind.REJECTED:
             reason = RejectReason(int(answer["reason"])).name
-            refused = ExchangeError(f"session {self.session!r} was refused for account {self.account!r}: {reason}")
+            refused = ExchangeError(
+                f"session {self.session!r} was refused for account {self.account!r}: {reason}; its open orders may belong to another account, "
+                "or all accounts are taken: use the account it had, or another session"
+            )
             self.close()
             raise refused
 
@@ -283,10 +286,10 @@ class _DisabledEndpoint(Endpoint):
 def too_large(price_ticks: int, quantity: Number) -> ExchangeError:
     """Which of the words of a command is none."""
     if not -_WORD <= price_ticks < _WORD:
-        return PriceError(f"{price_ticks} ticks do not fit a 64-bit word")
+        return PriceError(f"{price_ticks} ticks do not fit a 64-bit word; no instrument allows more than 2^52")
     if not -_WORD <= int(quantity) < _WORD:
-        return QuantityError(f"{quantity} lots do not fit a 64-bit word")
-    return ConfigError("order_id does not fit a 64-bit word")
+        return QuantityError(f"{quantity} lots do not fit a 64-bit word; an order may have 2^40 - 1 at most")
+    return ConfigError("order_id does not fit a 64-bit word; use the one that the submitting call returned")
 
 
 def _await_matcher(segment: Segment, deadline: float) -> None:
