@@ -157,6 +157,10 @@ class Endpoint:
         """For kernels of your own: (address of the PRODUCER, READER[1], REPORT[capacity], REPORT_TAIL[1], REPORT_HEAD[1])."""
         return self._producer, self._reader, self._reports, self._tail, self._head
 
+    def waiting_words(self) -> tuple[Records, Records]:
+        """For kernels of your own that wait: (PARKED[1] of this session, to sleep on; CONTROL[1], whose `spin_polls` says whether to spin)."""
+        return self._parked, self._control
+
     @property
     def submitted(self) -> int:
         """Commands this handle has put into its lane."""
