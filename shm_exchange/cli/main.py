@@ -16,7 +16,7 @@ from typing import Annotated, Any
 
 import typer
 
-from shm_exchange.cli import demo, end, look, run, warm
+from shm_exchange.cli import demo, end, look, run, spawn, warm
 from shm_exchange.domain.errors import ExchangeError
 
 _CURES = {
@@ -36,7 +36,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for _command in (demo.demo, run.run, look.list_, look.status, end.stop, warm.warm, end.clean):
+for _command in (demo.demo, run.run, look.list_, look.status, spawn.spawn, end.stop, warm.warm, end.clean):
     app.command(_command.__name__.rstrip("_"))(_command)
 
 
@@ -59,11 +59,16 @@ def _options(
 
 def main() -> None:
     """Run the command line, and exit."""
+    run_app(app)
+
+
+def run_app(program: typer.Typer) -> None:
+    """Run a command line as ours, and exit: errors in one line, signals clean up."""
     warnings.formatwarning = _warning_text
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _leave)
     try:
-        app()
+        program()
     except ExchangeError as error:
         typer.echo(f"shm-exchange: {error}", err=True)
         sys.exit(1)

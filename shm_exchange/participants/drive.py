@@ -47,17 +47,17 @@ class Course(NamedTuple):
 
     flow: str
     traded: Sequence[Traded]
-    seed: int
-    trader: int
+    seed: int = 1
+    trader: int = 0
     """Tells the gateways of one seed apart."""
-    rate: float
+    rate: float = 0
     """Commands a second; 0: as fast as the lane takes them."""
-    burst: int
-    orders: int
+    burst: int = 1
+    orders: int = 0
     """Commands in all; 0: no limit."""
-    seconds: float
+    seconds: float = 0
     """0: no limit."""
-    keep: bool
+    keep: bool = False
     """Leave open orders in the book at the end."""
 
 

@@ -60,7 +60,7 @@ class Buffers(NamedTuple):
 
 
 class Recording(NamedTuple):
-    """This gateway's record, in shared memory."""
+    """Our record, in shared memory."""
 
     parent: np.ndarray  # PARENT[1]
     row: np.ndarray  # ROW[1]
@@ -117,7 +117,7 @@ def _take(own, portfolio, buffers, rings, recording):
             _answered(own, buffers, recording, report.cause_id, seen_ns)
             if report.kind == EventKind.REJECTED:
                 row.rejected += 1
-    settle(portfolio, buffers.reports[:count], seen_ns)
+    row.misfits += settle(portfolio, buffers.reports[:count], seen_ns)
     return count
 
 

@@ -8,7 +8,6 @@ A record a gateway: the words its parent writes, the words it writes itself, and
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -33,6 +32,7 @@ ROW = lines(
     ("dropped", "i8"),  # due before the end and never sent
     ("lane_full", "i8"),  # attempts that found no room
     ("reports_lost", "i8"),
+    ("misfits", "i8"),  # reports that do not add up with what was asked for
     ("latency_max", "i8"),  # ns
     ("service_max", "i8"),
     ("began_ns", "i8"),
@@ -75,7 +75,7 @@ def distribution(counts: Counts, greatest: int) -> dict[str, int | None]:
 def figures_of(records: Table) -> dict[str, Any]:
     """Counts and distributions of one gateway, or of several merged. records: RECORDER[any]."""
     rows = records["row"]
-    counts = {name: int(rows[name].sum()) for name in ("sent", "answered", "rejected", "fills", "dropped", "lane_full", "reports_lost")}
+    counts = {name: int(rows[name].sum()) for name in ("sent", "answered", "rejected", "fills", "dropped", "lane_full", "reports_lost", "misfits")}
     began, ended = rows["began_ns"][rows["began_ns"] > 0], int(rows["ended_ns"].max(initial=0))
     seconds = max(0, ended - int(began.min())) / 1e9 if len(began) else 0.0
     return {
@@ -86,6 +86,3 @@ def figures_of(records: Table) -> dict[str, Any]:
         "latency_ns": distribution(records["latency"].sum(axis=0), int(rows["latency_max"].max(initial=0))),
         "service_ns": distribution(records["service"].sum(axis=0), int(rows["service_max"].max(initial=0))),
     }
-
-
-Figures = Mapping[str, Any]
