@@ -79,12 +79,13 @@ def bytes_text(count: int) -> str:
 
 
 def duration_text(nanoseconds: int) -> str:
-    """A duration as people say it."""
+    """A duration as people say it, with three digits."""
     if nanoseconds < 1000:
         return f"{nanoseconds} ns"
-    if nanoseconds < 1_000_000:
-        return f"{nanoseconds / 1e3:.1f} µs"
-    return f"{nanoseconds / 1e6:.2f} ms" if nanoseconds < 1_000_000_000 else f"{nanoseconds / 1e9:.2f} s"
+    amount, unit = (
+        (nanoseconds / 1e3, "µs") if nanoseconds < 999_500 else (nanoseconds / 1e6, "ms") if nanoseconds < 999_500_000 else (nanoseconds / 1e9, "s")
+    )
+    return f"{amount:,.{2 if amount < 9.995 else 1 if amount < 99.95 else 0}f} {unit}"
 
 
 class Compiling:

@@ -21,6 +21,8 @@ _WIDE = 120
 _FRAME_LINES = 6
 """Of the moving table, beside its gateways."""
 _ALL = "all"
+_COUNTS = {"sent": "sent", "answered": "answered", "full": "lane_full", "rejects": "rejected", "fills": "fills", "drops": "dropped"}
+_COLUMNS = _COUNTS | {name: name for name in ("p50", "p90", "p99", "p99.9", "p99.99", "max")}
 _STATE_STYLES = {"running": "green", "done": "dim", "starting": "dim", "ready": "dim", "ending": "yellow", "ended": "yellow"}
 
 
@@ -50,11 +52,11 @@ def picture(run: GatewayRun, seen: list[Seen], size: ConsoleDimensions) -> Rende
     burst = f" in bursts of {wanted.burst:,}" if wanted.burst else ""
     head = Text(f"{wanted.target} × {wanted.gateways} on {run.name}, {pace}{burst}: {run.seconds:.1f} s; Ctrl-C ends it", style="bold")
     shown = seen[:room] if len(seen) <= room else seen[: room - 1]
-    body = _flow_table(((gateway.session, gateway.state, gateway.figures) for gateway in shown), size.width) if run.is_flow else _lane_table(shown)
     rest: list[RenderableType] = [Text(f"… and {len(seen) - len(shown)} more", style="dim")] if len(shown) < len(seen) else []
-    if run.is_flow:
-        _add_all(body, run.merged(), size.width)
-    return Group(head, Text(), body, *rest)
+    if not run.is_flow:
+        return Group(head, Text(), _lane_table(shown), *rest)
+    rows = [(gateway.session, gateway.state, gateway.figures) for gateway in shown]
+    return Group(head, Text(), _flow_table([*rows, (_ALL, "", run.merged())], size.width, moving=True), *rest)
 
 
 def report(figures: dict[str, Any], width: int) -> list[RenderableType]:
@@ -64,12 +66,12 @@ def report(figures: dict[str, Any], width: int) -> list[RenderableType]:
         rows = [(gateway["session"], gateway["pid"], gateway["state"], repr(gateway["result"])) for gateway in gateways]
         return [table("gateway", ">process", "state", "returned", rows=rows)]
     merged = figures["merged"]
-    shown = _flow_table(((gateway["session"], gateway["state"], gateway) for gateway in gateways), width)
-    if len(gateways) > 1:
-        _add_all(shown, merged, width)
+    rows = [(gateway["session"], gateway["state"], gateway) for gateway in gateways]
+    shown = _flow_table([*rows, (_ALL, "", merged)] if len(rows) > 1 else rows, width)
     words = [
+        ("latency", "from the planned moment until the answer was seen; service: from sending"),
         ("answered", f"{merged['answered']:,} of {merged['sent']:,} in {merged['seconds']:.2f} s: {merged['answered_per_second']:,}/s"),
-        ("not sent", f"{merged['dropped']:,} were due and dropped; {merged['lane_full']:,} times a lane was full"),
+        ("dropped", f"{merged['dropped']:,} that were due and never sent; a lane was full {merged['lane_full']:,} times"),
     ]
     if merged["reports_lost"]:
         words.append(("lost", f"{merged['reports_lost']:,} reports, with the answers among them: these gateways read too slowly"))
@@ -91,23 +93,26 @@ def problems(figures: dict[str, Any]) -> list[str]:
     return found
 
 
-def _flow_table(rows: Iterable[tuple[str, str, dict[str, Any]]], width: int) -> Table:
-    more = (">answered", ">full") if width >= _WIDE else ()
-    tails = (">p50", ">p90", ">p99", ">p99.9", ">p99.99", ">max") if width >= _WIDE else (">p50", ">p99", ">p99.9", ">max")
-    made = table("gateway", "state", ">sent", *more, ">rejects", ">fills", ">drops", *tails)
+def _flow_table(rows: Iterable[tuple[str, str, dict[str, Any]]], width: int, *, moving: bool = False) -> Table:
+    """A row a gateway. What a narrow terminal has no room for is left out."""
+    columns = _columns(width, moving=moving)
+    states = moving or width >= _WIDE
+    made = table("gateway", *(["state"] if states else []), *(f">{heading}" for heading in columns))
     for session, state, figures in rows:
-        made.add_row(session, Text(state, style=_STATE_STYLES.get(state, "bold red")), *_cells(figures, width))
+        style = "bold" if session == _ALL else ""
+        shown = [Text(state, style=_STATE_STYLES.get(state, "bold red"))] if states else []
+        made.add_row(Text(session, style=style), *shown, *(Text(_cell(figures, column), style=style) for column in columns.values()))
     return made
 
 
-def _add_all(made: Table, merged: dict[str, Any], width: int) -> None:
-    made.add_row(Text(_ALL, style="bold"), "", *(Text(cell, style="bold") for cell in _cells(merged, width)))
+def _columns(width: int, *, moving: bool) -> dict[str, str]:
+    """Headings, and the names of the figures below them."""
+    left_out = set() if width >= _WIDE else {"answered", "full", "p90", "p99.99", "p99.9" if moving else ""}
+    return {heading: name for heading, name in _COLUMNS.items() if heading not in left_out}
 
 
-def _cells(figures: dict[str, Any], width: int) -> list[str]:
-    names = ("sent", "answered", "lane_full", "rejected", "fills", "dropped") if width >= _WIDE else ("sent", "rejected", "fills", "dropped")
-    percents = ("p50", "p90", "p99", "p99.9", "p99.99", "max") if width >= _WIDE else ("p50", "p99", "p99.9", "max")
-    return [f"{figures[name]:,}" for name in names] + [_time(figures["latency_ns"][percent]) for percent in percents]
+def _cell(figures: dict[str, Any], name: str) -> str:
+    return f"{figures[name]:,}" if name in figures else _time(figures["latency_ns"][name])
 
 
 def _lane_table(seen: list[Seen]) -> Table:
@@ -120,10 +125,10 @@ def _latencies(merged: dict[str, Any]) -> Table:
     """Both distributions of all together. A percentile above which there are fewer than ten samples is not told."""
     names = list(merged["latency_ns"])
     rows = [
-        ("latency", *(_time(merged["latency_ns"][name]) for name in names), "planned → answered"),
-        ("service", *(_time(merged["service_ns"][name]) for name in names), "sent → answered"),
+        ("latency", *(_time(merged["latency_ns"][name]) for name in names)),
+        ("service", *(_time(merged["service_ns"][name]) for name in names)),
     ]
-    return table("", *(f">{name}" for name in names), "", rows=rows)
+    return table("", *(f">{name}" for name in names), rows=rows)
 
 
 def _time(nanoseconds: int | None) -> str:

@@ -38,6 +38,7 @@ from shm_exchange.layout.headers import MATCHER_RUNNING
 from shm_exchange.layout.records import COMMAND, COMMAND_WORDS, REPORT, kinds_word
 from shm_exchange.ring.lane import await_room, new_producer, submit, submit_many
 from shm_exchange.ring.reports import READER, acknowledge, await_report, take_reports
+from shm_exchange.runtime.warm import ensure_warm
 from shm_exchange.shm.segment import Segment, attach
 
 POSITION_MASK = (1 << POSITION_BITS) - 1
@@ -76,6 +77,7 @@ class Endpoint:
         if lane_full not in _LANE_FULL:
             raise ConfigError(f"lane_full must be one of {', '.join(_LANE_FULL)}, not {lane_full!r}{nearest(lane_full, _LANE_FULL)}")
         self.dropped = 0
+        ensure_warm()
         self._lane_full, self._block_seconds = lane_full, block_seconds
         deadline = time.monotonic() + timeout
         self._segment = attach(name, write=True, timeout=timeout)

@@ -36,6 +36,7 @@ from shm_exchange.engine.ladder import (
 )
 from shm_exchange.engine.orders import free_slot, take_slot
 from shm_exchange.engine.outputs import Subject
+from shm_exchange.runtime.warm import ensure_warm
 from shm_exchange.shm.segment import Segment, attach
 
 _NO_LEVEL = 0
@@ -136,6 +137,7 @@ class BookReplica:
     @classmethod
     def attach(cls, name: str, symbol: str | None = None, *, dead_ok: bool = False) -> Self:
         """Rebuild from the first event. Raises EventsLost (at the first update) where the event ring no longer holds it."""
+        ensure_warm()
         return cls(attach(name, dead_ok=dead_ok), symbol)
 
     def update(self) -> int:

@@ -28,8 +28,8 @@ from shm_exchange.participants.drive import Course, drive
 from shm_exchange.participants.flow import warm_kernels
 from shm_exchange.participants.portfolio import Traded
 from shm_exchange.participants.recorder import Recorder
+from shm_exchange.runtime.warm import exchange_name, this_process_compiles
 from shm_exchange.shm import attach, create
-from shm_exchange.supervisor.warm import exchange_name
 
 _SYMBOL = "WARM"
 
@@ -119,6 +119,7 @@ class _Tour:
 
 def main() -> None:
     """Compile everything, and say on standard output what comes next."""
+    this_process_compiles()
     tour = _Tour()
     try:
         for done, (name, step) in enumerate(tour.steps):
