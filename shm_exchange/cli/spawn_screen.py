@@ -66,8 +66,8 @@ def report(figures: dict[str, Any], width: int) -> list[RenderableType]:
         rows = [(gateway["session"], gateway["pid"], gateway["state"], repr(gateway["result"])) for gateway in gateways]
         return [table("gateway", ">process", "state", "returned", rows=rows)]
     merged = figures["merged"]
-    rows = [(gateway["session"], gateway["state"], gateway) for gateway in gateways]
-    shown = _flow_table([*rows, (_ALL, "", merged)] if len(rows) > 1 else rows, width)
+    measured = [(gateway["session"], gateway["state"], gateway) for gateway in gateways]
+    shown = _flow_table([*measured, (_ALL, "", merged)] if len(measured) > 1 else measured, width)
     words = [
         ("latency", "from the planned moment until the answer was seen; service: from sending"),
         ("answered", f"{merged['answered']:,} of {merged['sent']:,} in {merged['seconds']:.2f} s: {merged['answered_per_second']:,}/s"),

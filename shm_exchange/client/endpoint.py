@@ -77,10 +77,10 @@ class Endpoint:
         if lane_full not in _LANE_FULL:
             raise ConfigError(f"lane_full must be one of {', '.join(_LANE_FULL)}, not {lane_full!r}{nearest(lane_full, _LANE_FULL)}")
         self.dropped = 0
-        ensure_warm()
         self._lane_full, self._block_seconds = lane_full, block_seconds
-        deadline = time.monotonic() + timeout
         self._segment = attach(name, write=True, timeout=timeout)
+        ensure_warm()
+        deadline = time.monotonic() + timeout
         _await_matcher(self._segment, deadline)
         self._open_rings()
         _open.add(self)

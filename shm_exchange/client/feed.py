@@ -100,8 +100,9 @@ class EventFeed:
     @classmethod
     def attach(cls, name: str, *, from_start: bool = False, dead_ok: bool = False) -> Self:
         """Begin with the next event, or `from_start` with the first ever (if the ring still holds it, else EventsLost at the first poll)."""
+        segment = attach(name, dead_ok=dead_ok)
         ensure_warm()
-        return cls(attach(name, dead_ok=dead_ok), from_start=from_start)
+        return cls(segment, from_start=from_start)
 
     @property
     def next_event(self) -> int:

@@ -59,8 +59,9 @@ class MarketView:
     @classmethod
     def attach(cls, name: str, symbol: str, *, dead_ok: bool = False) -> Self:
         """Map the exchange read-only. `dead_ok`: also one whose matcher is gone, to look at its last state."""
+        segment = attach(name, dead_ok=dead_ok)
         ensure_warm()
-        return cls(attach(name, dead_ok=dead_ok), symbol)
+        return cls(segment, symbol)
 
     def depth(self, levels: int | None = None) -> Depth:
         """Up to `levels` levels a side (default and maximum: the exchange's depth). Raises SnapshotBusy."""

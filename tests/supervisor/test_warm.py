@@ -12,10 +12,10 @@ import pytest
 from shm_exchange._cache import cache_folder
 from shm_exchange.domain.errors import ProcessDied
 from shm_exchange.domain.instrument import Instrument
-from shm_exchange.shm import exchanges
 from shm_exchange.runtime import warm
-from shm_exchange.supervisor import Exchange
 from shm_exchange.runtime.warm import ensure_warm
+from shm_exchange.shm import exchanges
+from shm_exchange.supervisor import Exchange
 from tests.supervisor import functions
 from tests.supervisor.callers import PATIENCE
 
