@@ -52,8 +52,8 @@ else:
             return function
         outside, config.CACHE_DIR = config.CACHE_DIR, cache_folder()
         try:
-            dispatcher = njit(cache=True, nogil=True, error_model="numpy", _nrt=False, **options)(function)
-            dispatcher._cache = _SharedCache(function)  # noqa: SLF001 (numba has no other door to it)
+            dispatcher = njit(nogil=True, error_model="numpy", _nrt=False, **options)(function)
+            dispatcher._cache = _SharedCache(function)  # noqa: SLF001 (what cache=True does, with a cache of ours)
         finally:
             config.CACHE_DIR = outside
         dispatcher.compile = _locked_after_a_miss(dispatcher.compile)

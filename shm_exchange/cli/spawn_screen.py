@@ -69,7 +69,7 @@ def report(figures: dict[str, Any], width: int) -> list[RenderableType]:
     measured = [(gateway["session"], gateway["state"], gateway) for gateway in gateways]
     shown = _flow_table([*measured, (_ALL, "", merged)] if len(measured) > 1 else measured, width)
     words = [
-        ("latency", "from the planned moment until the answer was seen; service: from sending"),
+        ("latency", "from the planned moment to the answer; service: from sending"),
         ("answered", f"{merged['answered']:,} of {merged['sent']:,} in {merged['seconds']:.2f} s: {merged['answered_per_second']:,}/s"),
         ("dropped", f"{merged['dropped']:,} that were due and never sent; a lane was full {merged['lane_full']:,} times"),
     ]

@@ -34,7 +34,7 @@ from shm_exchange.domain.errors import (
 from shm_exchange.domain.instrument import Number
 from shm_exchange.domain.limits import POSITION_BITS
 from shm_exchange.domain.names import checked_name, name_words, nearest
-from shm_exchange.layout.headers import MATCHER_RUNNING
+from shm_exchange.layout.headers import MATCHER_RUNNING, REPORT_HEAD
 from shm_exchange.layout.records import COMMAND, COMMAND_WORDS, REPORT, kinds_word
 from shm_exchange.ring.lane import await_room, new_producer, submit, submit_many
 from shm_exchange.ring.reports import READER, acknowledge, await_report, take_reports
@@ -280,6 +280,11 @@ class _DisabledEndpoint(Endpoint):
 
     def close(self) -> None:
         """Already closed."""
+
+
+def load_kernels() -> None:
+    """Take from numba the quarter of a second that its first kernel costs in every process. Caller: the cache is warm."""
+    acknowledge(np.zeros(1, READER), np.zeros(1, REPORT_HEAD))
 
 
 def too_large(price_ticks: int, quantity: Number) -> ExchangeError:

@@ -137,8 +137,9 @@ class BookReplica:
     @classmethod
     def attach(cls, name: str, symbol: str | None = None, *, dead_ok: bool = False) -> Self:
         """Rebuild from the first event. Raises EventsLost (at the first update) where the event ring no longer holds it."""
+        segment = attach(name, dead_ok=dead_ok)
         ensure_warm()
-        return cls(attach(name, dead_ok=dead_ok), symbol)
+        return cls(segment, symbol)
 
     def update(self) -> int:
         """Take all new events; returns how many. Raises EventsLost: a replica that missed events is wrong for good, attach a new one."""

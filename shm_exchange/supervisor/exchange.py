@@ -59,7 +59,7 @@ class Exchange:
         if core is not None:
             checked_cores(core)
         ensure_warm()
-        owned = OwnedSupervisor(config, SHM_DIR, core)
+        owned = OwnedSupervisor(config, SHM_DIR, core, _load_client)
         try:
             return cls(attach(name, write=True, populate=False), owned)
         except BaseException:
@@ -189,3 +189,10 @@ class Exchange:
     def _lifeline(self) -> int:
         """The process whose end is the end of the exchange."""
         return self._owned.pid if self._owned is not None else int(self._segment.array("matcher")["pid"][0])
+
+
+def _load_client() -> None:
+    """What the caller of `start` uses next, got ready while its matcher does the same: numba, and the machinery behind its first kernel."""
+    from shm_exchange.client.endpoint import load_kernels
+
+    load_kernels()

@@ -174,14 +174,17 @@ def test_it_ends_early_when_asked_and_by_signal(exchange: Exchange, recorder: Re
 
 def test_lost_reports_are_counted_and_it_goes_on_with_nothing_open(recorder: Recorder) -> None:
     """A gateway that sleeps while others meet its orders, a lot at a time, finds its ring overrun."""
-    with Exchange.start(f"l{os.getpid()}", [Instrument("ACME")], report_capacity=64, lane_capacity=64, sweep_budget=16, max_sessions=4) as small:
-        child = spawned(small, recorder, Course("maker", TRADED[:1], rate=1000, orders=1000), "overrun")
+    instruments, takes = [Instrument("ACME"), Instrument("BETA")], ((Side.SELL, 1), (Side.BUY, 20_000))
+    with Exchange.start(f"l{os.getpid()}", instruments, report_capacity=64, lane_capacity=64, sweep_budget=16, max_sessions=4) as small:
+        child = spawned(small, recorder, Course("maker", [*TRADED[:1], Traded(1, 5000)], rate=1000, orders=1000), "overrun")
         os.kill(child.pid, signal.SIGSTOP)
         with Gateway.attach(small.name, session="hitter") as hitter:
-            while not small.status()["reports_skipped"]:
-                hitter.limit("ACME", Side.SELL, price_ticks=1, quantity=1, time_in_force=TimeInForce.IOC)
+            for number in range(400):
+                side, price_ticks = takes[number % 2]
+                hitter.limit(("ACME", "BETA")[number // 2 % 2], side, price_ticks=price_ticks, quantity=1, time_in_force=TimeInForce.IOC)
                 hitter.wait(1.0)
                 hitter.poll()
+        assert small.status()["reports_skipped"] > 0
         os.kill(child.pid, signal.SIGCONT)
         child.wait(60)
         assert small.verify().holds
