@@ -25,7 +25,8 @@ _GRACE_SECONDS = 2.0
 class OwnedSupervisor:
     """A supervisor child that answers. `meanwhile` is called while it gets ready.
 
-    Raises what it could not do: ExchangeRunning, NotEnoughMemory, ConfigError, ProcessDied."""
+    Raises what it could not do: ExchangeRunning, NotEnoughMemory, ConfigError, ProcessDied.
+    """
 
     def __init__(self, config: ExchangeConfig, directory: str | Path, core: int | None, meanwhile: Callable[[], object] = bool) -> None:
         self._name = config.name
