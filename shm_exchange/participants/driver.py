@@ -180,7 +180,8 @@ def _wait(own, pacer, rings, waiting, now_ns, until_ns):
         yield_core()
     else:
         due_ns = pacer.next_ns if pacer.gap_ns > 0 and own.closed == 0 and pacer.next_ns > now_ns else until_ns
-        park_for_report(rings[1], rings[2], rings[3], waiting.parked, max(0, min(due_ns, until_ns) - now_ns))
+        _, reader, reports, tail, _head = rings
+        park_for_report(reader, reports, tail, waiting.parked, max(0, min(due_ns, until_ns) - now_ns))
 
 
 @kernel
