@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from shm_exchange._cache import cache_folder
+from shm_exchange._cache import cache_folder, source_times
 from shm_exchange.domain.errors import ProcessDied
 from shm_exchange.runtime.channel import Channel
 from shm_exchange.runtime.launch import launch, memory_file, memory_text
@@ -66,9 +66,9 @@ def exchange_name(pid: int) -> str:
 
 
 def _marker() -> Path:
-    """Named by the list of what is compiled; the folder is named by everything else that matters."""
+    """Named by the list of what is compiled and the age of its sources; the folder is named by everything else that matters."""
     digest = hashlib.sha256((Path(__file__).parents[1] / "supervisor" / "kernels.py").read_bytes())
-    return Path(cache_folder()) / f"warm-{digest.hexdigest()[:12]}"
+    return Path(cache_folder()) / f"warm-{digest.hexdigest()[:12]}-{source_times()}"
 
 
 @contextmanager
