@@ -6,6 +6,7 @@
     run            run an exchange in the foreground
     look           list, status
     end            stop, clean
+    spawn          gateway processes with a flow or a function; spawn_screen shows them
     warm           fill the kernel cache
     demo           a whole market: simulation starts and checks it, demo_screen shows it
 

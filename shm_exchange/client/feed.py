@@ -14,6 +14,7 @@ from shm_exchange.domain.errors import EventsLost
 from shm_exchange.domain.instrument import Instrument
 from shm_exchange.layout.records import EVENT
 from shm_exchange.ring.broadcast import FEED, take_events
+from shm_exchange.runtime.warm import ensure_warm
 from shm_exchange.shm.segment import Segment, attach
 
 
@@ -99,7 +100,9 @@ class EventFeed:
     @classmethod
     def attach(cls, name: str, *, from_start: bool = False, dead_ok: bool = False) -> Self:
         """Begin with the next event, or `from_start` with the first ever (if the ring still holds it, else EventsLost at the first poll)."""
-        return cls(attach(name, dead_ok=dead_ok), from_start=from_start)
+        segment = attach(name, dead_ok=dead_ok)
+        ensure_warm()
+        return cls(segment, from_start=from_start)
 
     @property
     def next_event(self) -> int:

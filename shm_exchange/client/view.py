@@ -11,6 +11,7 @@ from shm_exchange.client.plain import plain
 from shm_exchange.domain.errors import SnapshotBusy, UnknownSymbol
 from shm_exchange.domain.names import nearest
 from shm_exchange.layout.headers import PRICE_LEVEL, SNAPSHOT
+from shm_exchange.runtime.warm import ensure_warm
 from shm_exchange.shm.segment import Segment, attach
 from shm_exchange.snapshot.slots import READ_TRIES, Snapshots, read_snapshot
 
@@ -58,7 +59,9 @@ class MarketView:
     @classmethod
     def attach(cls, name: str, symbol: str, *, dead_ok: bool = False) -> Self:
         """Map the exchange read-only. `dead_ok`: also one whose matcher is gone, to look at its last state."""
-        return cls(attach(name, dead_ok=dead_ok), symbol)
+        segment = attach(name, dead_ok=dead_ok)
+        ensure_warm()
+        return cls(segment, symbol)
 
     def depth(self, levels: int | None = None) -> Depth:
         """Up to `levels` levels a side (default and maximum: the exchange's depth). Raises SnapshotBusy."""

@@ -4,6 +4,8 @@
     pidfd     handles of processes that can never mean another one
     signals   signals as readable bytes, for loops that poll
     launch    `python -m …` of this package, with the caller's import path and nothing else inherited
+    channel   JSON lines between parent and child
+    warm      every kernel compiled once, by one process
 
 Nothing here imports numba: a supervisor must be up in a fraction of a second.
 """

@@ -12,9 +12,10 @@ import pytest
 from shm_exchange._cache import cache_folder
 from shm_exchange.domain.errors import ProcessDied
 from shm_exchange.domain.instrument import Instrument
+from shm_exchange.runtime import warm
+from shm_exchange.runtime.warm import ensure_warm
 from shm_exchange.shm import exchanges
-from shm_exchange.supervisor import Exchange, warm
-from shm_exchange.supervisor.warm import ensure_warm
+from shm_exchange.supervisor import Exchange
 from tests.supervisor import functions
 from tests.supervisor.callers import PATIENCE
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 FAKE = "tests.supervisor.compiler"
 PROGRAM = f"""
 import sys
-from shm_exchange.supervisor import warm
+from shm_exchange.runtime import warm
 warm.MODULE = {FAKE!r}
 print("ready", flush=True)
 sys.stdin.read(1)
