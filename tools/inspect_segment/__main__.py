@@ -100,9 +100,10 @@ def _dump(screen: Screen, segment: Segment, wanted: argparse.Namespace) -> None:
     for record in figures["records"]:
         title = f"{figures['region']}[{record['index']}] of {figures['count']:,}, at byte {record['offset']:,}, written by {figures['writer']}"
         if wanted.hex:
-            screen.show(Text(title, style="bold"), *(Text(line) for line in hex_lines(record["offset"], record["hex"])))
+            lines = [Text(line) for line in hex_lines(record["offset"], record["hex"])]
+            screen.show(Text(title, style="bold"), *lines)
         else:
-            screen.show(table("", "", rows=record["fields"].items(), title=title))
+            screen.show(Text(title, style="bold"), table("", "", rows=record["fields"].items()))
 
 
 def _check_symbols(segment: Segment, symbols: list[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -31,7 +32,7 @@ class Wanted(NamedTuple):
 
 def picture_of(segment: Segment, directory: str, wanted: Wanted) -> Figures:
     """Everything there is to see, fit for JSON. It is read one after the other: figures agree when the matcher is idle or dead."""
-    found = holders(root_path(segment.name, directory))
+    found = [holder for holder in holders(root_path(segment.name, directory)) if holder.spans or holder.pid != os.getpid()]
     status = status_of(segment)
     lanes = [_lane(segment, lane, found, wanted.reports) for lane in status.pop("lanes")]
     return {

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator
+from itertools import zip_longest
 
-from rich.console import RenderableType
+from rich.console import Group, RenderableType
 from rich.text import Text
 
 from shm_exchange.cli.screen import bytes_text, table
@@ -44,7 +44,7 @@ def _overview(figures: Figures) -> RenderableType:
         ("log", _ring(figures["log"], "command", 0)),
         ("events", _ring(figures["event_ring"], "event", 1)),
     ]
-    return table("", "", rows=rows, title=f"exchange {figures['name']}")
+    return _section(f"exchange {figures['name']}", "", "", rows=rows)
 
 
 def _ring(ring: Figures, what: str, first: int) -> str:
@@ -62,7 +62,7 @@ def _locks(figures: Figures) -> RenderableType:
     readers = [f"{reader['pid']} {reader['command']}{_state(reader)}" for reader in figures["readers"]]
     if readers:
         rows.append(("", "no lock, file open", ", ".join(readers), ""))
-    return table(">byte", "role", "held by (says the kernel)", ">pid in memory", rows=rows, title="locks")
+    return _section("locks", ">byte", "role", "held by (says the kernel)", ">pid in memory", rows=rows)
 
 
 def _state(process: Figures) -> str:
@@ -70,16 +70,19 @@ def _state(process: Figures) -> str:
 
 
 def _words(figures: Figures) -> RenderableType:
-    columns = [(name, list(figures[key].items())) for name, key in (("control", "control"), ("matcher", "matcher_words"), ("counters", "counters"))]
-    length = max(len(words) for _, words in columns)
-    rows = []
-    for line in range(length):
-        row: list[str] = []
-        for _, words in columns:
-            row += [words[line][0], f"{words[line][1]}"] if line < len(words) else ["", ""]
-        rows.append(row)
-    names = [heading for name, _ in columns for heading in (name, ">")]
-    return table(*names, rows=rows, title="words")
+    """Control beside matcher, and the counters in two columns: so it fits 80 characters."""
+    counters = list(figures["counters"].items())
+    half = (len(counters) + 1) // 2
+    pairs = [(figures["control"].items(), figures["matcher_words"].items()), (counters[:half], counters[half:])]
+    beside = [[(*left, *right) for left, right in zip_longest(*pair, fillvalue=("", ""))] for pair in pairs]
+    return Group(_section("", "control", ">", "matcher", ">", rows=beside[0]), Text(), _section("", "counters", ">", "", ">", rows=beside[1]))
+
+
+def _section(title: str, *columns: str, rows: Iterable[Iterable[object]]) -> RenderableType:
+    """A table under a heading of any length, whose last column may go on in a new line."""
+    made = table(*columns, rows=rows)
+    made.columns[-1].no_wrap = False
+    return Group(Text(title, style="bold"), made) if title else made
 
 
 def _lanes(figures: Figures) -> RenderableType:
@@ -100,7 +103,7 @@ def _lanes(figures: Figures) -> RenderableType:
     used = f"lanes: {len(rows)} of {figures['config']['max_sessions']} were ever used"
     if not rows:
         return Text(used, style="bold")
-    return table(">lane", "session", "account", ">pid", "", ">head", ">waiting", ">open", "hints", rows=rows, title=used)
+    return _section(used, ">lane", "session", "account", ">pid", "", ">head", ">waiting", ">open", "hints", rows=rows)
 
 
 def _report_rings(figures: Figures) -> RenderableType | None:
@@ -113,12 +116,12 @@ def _report_rings(figures: Figures) -> RenderableType | None:
         for lane in figures["lanes"]
     ]
     title = f"report rings of {figures['config']['report_capacity']:,}"
-    return table(">lane", "session", ">head", ">tail", ">unread", ">skipped", rows=rows, title=title) if rows else None
+    return _section(title, ">lane", "session", ">head", ">tail", ">unread", ">skipped", rows=rows) if rows else None
 
 
 def _accounts(figures: Figures) -> RenderableType | None:
     rows = [(account["number"], account["account"]) for account in figures["accounts"]]
-    return table(">number", "account", rows=rows, title="accounts") if rows else None
+    return _section("accounts", ">number", "account", rows=rows) if rows else None
 
 
 def _books(figures: Figures) -> RenderableType:
@@ -131,7 +134,7 @@ def _books(figures: Figures) -> RenderableType:
         last = latest["last"][0] if latest and latest["last"] else "-"
         rows.append((book["symbol"], f"{book['version']:,}", best[0][1], *(side[0] for side in best), best[1][1], last, odd or "all whole"))
     title = "book tops, as last published (the books themselves are the matcher's private memory)"
-    return table("symbol", ">version", ">bid size", ">bid", ">ask", ">ask size", ">last", "slots", rows=rows, title=title)
+    return _section(title, "symbol", ">version", ">bid size", ">bid", ">ask", ">ask size", ">last", "slots", rows=rows)
 
 
 def _details(figures: Figures, symbols: list[str]) -> Iterator[RenderableType]:
@@ -152,7 +155,7 @@ def _ladder(book: Figures) -> RenderableType:
         for line in range(max(len(bids), len(asks)))
     ]
     title = f"{book['symbol']}: levels of version {book['version']:,}" + ("" if rows else ", both sides empty")
-    return table(">bid size", ">bid", ">ask", ">ask size", rows=rows, title=title) if rows else Text(title, style="bold")
+    return _section(title, ">bid size", ">bid", ">ask", ">ask size", rows=rows) if rows else Text(title, style="bold")
 
 
 def _slots(book: Figures) -> RenderableType:
@@ -160,7 +163,7 @@ def _slots(book: Figures) -> RenderableType:
         (slot["slot"], f"{slot['stamp']:,}", f"{slot['version']:,}", slot["state"], f"{slot['event_number']:,}", *_size(slot))
         for slot in book["slots"]
     ]
-    return table(">slot", ">stamp", ">version", "", ">event", ">bids", ">asks", rows=rows, title=f"{book['symbol']}: version slots")
+    return _section(f"{book['symbol']}: version slots", ">slot", ">stamp", ">version", "", ">event", ">bids", ">asks", rows=rows)
 
 
 def _size(slot: Figures) -> tuple[int, int]:
@@ -169,33 +172,26 @@ def _size(slot: Figures) -> tuple[int, int]:
 
 def _log(figures: Figures) -> RenderableType | None:
     rows = [(f"{one['number']:,}", time_of_day(one["time_ns"]), id_text(one["command_id"]), command_text(one)) for one in figures["log"]["last"]]
-    return table(">number", "time", ">lane:position", "command", rows=rows, title=f"log, last {len(rows)}") if rows else None
+    return _section(f"log, last {len(rows)}", ">number", "time", ">lane:position", "command", rows=rows) if rows else None
 
 
 def _events(figures: Figures) -> RenderableType | None:
     rows = [(f"{one['number']:,}", f"{one['sequence']:,}", event_text(one)) for one in figures["event_ring"]["last"]]
-    return table(">number", ">log", "event", rows=rows, title=f"events, last {len(rows)}") if rows else None
+    return _section(f"events, last {len(rows)}", ">number", ">log", "event", rows=rows) if rows else None
 
 
 def _reports(figures: Figures) -> Iterator[RenderableType]:
     for lane in figures["lanes"]:
         rows = [(f"{one['number']:,}", event_text(one)) for one in lane["last_reports"]]
         if rows:
-            yield table(">number", "report", rows=rows, title=f"reports of session {lane['session']}, last {len(rows)}")
+            yield _section(f"reports of session {lane['session']}, last {len(rows)}", ">number", "report", rows=rows)
 
 
-def map_table(rows: list[dict[str, Any]], memory_bytes: int) -> RenderableType:
+def map_table(rows: list[Figures], memory_bytes: int) -> RenderableType:
     """Where each region lies."""
-    lines = [
-        (
-            row["region"],
-            f"{row['offset']:,}",
-            f"{row['bytes']:,}",
-            f"{row['count']:,}",
-            row["record_bytes"],
-            row["writer"],
-            f"× {row['sessions']}, every {row['stride']:,}" if row["sessions"] else "",
-        )
-        for row in rows
-    ]
-    return table("region", ">offset", ">bytes", ">records", ">each", "writer", "", rows=lines, title=f"memory map, {memory_bytes:,} bytes")
+    lines = [(row["region"], f"{row['offset']:,}", f"{row['bytes']:,}", f"{row['count']:,}", row["record_bytes"], row["writer"]) for row in rows]
+    again = next(row for row in rows if row["sessions"])
+    note = f"a gateway's regions come again for each of {again['sessions']:,} sessions, every {again['stride']:,} bytes"
+    return Group(
+        _section(f"memory map, {memory_bytes:,} bytes", "region", ">offset", ">bytes", ">records", ">each", "writer", rows=lines), Text(), Text(note)
+    )
