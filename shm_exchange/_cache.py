@@ -20,19 +20,21 @@ from pathlib import Path
 
 _PACKAGE = Path(__file__).parent
 _WHOLE_ROOMS = ("domain", "layout", "engine")
+TEMPORARY_PREFIX = "shm_exchange-cache-"
+"""Of the folders that stand in where the wanted one cannot be written."""
 _KERNEL_MARKS = (b"@kernel", b"@inlined")
 
 
 @cache
 def cache_folder() -> str:
     """The kernel cache of this very build, made and checked; children inherit it through `SHM_EXCHANGE_CACHE`."""
-    wanted = _root() / _fingerprint()
+    wanted = cache_root() / _fingerprint()
     if _make_private(wanted):
         return str(wanted)
-    fallback = Path(tempfile.gettempdir()) / f"shm_exchange-cache-{os.getuid()}"
+    fallback = temporary_root() / f"{TEMPORARY_PREFIX}{os.getuid()}"
     folder = fallback / _fingerprint()
     if not _make_private(fallback) or not _make_private(folder):
-        folder = Path(tempfile.mkdtemp(prefix="shm_exchange-cache-"))
+        folder = Path(tempfile.mkdtemp(prefix=TEMPORARY_PREFIX))
         os.environ["SHM_EXCHANGE_CACHE"] = str(folder)
         folder = folder / _fingerprint()
         folder.mkdir(mode=0o700)
@@ -45,12 +47,18 @@ def cache_folder() -> str:
     return str(folder)
 
 
-def _root() -> Path:
+def cache_root() -> Path:
+    """Where the folders of all builds lie."""
     if chosen := os.environ.get("SHM_EXCHANGE_CACHE"):
         return Path(chosen)
     if xdg := os.environ.get("XDG_CACHE_HOME"):
         return Path(xdg) / "shm_exchange"
     return Path("~").expanduser() / ".cache" / "shm_exchange"
+
+
+def temporary_root() -> Path:
+    """Where folders that stand in are made."""
+    return Path(tempfile.gettempdir())
 
 
 def _make_private(folder: Path) -> bool:

@@ -6,6 +6,7 @@
     run            run an exchange in the foreground
     look           list, status
     end            stop, clean
+    doctor         can this machine run an exchange, and how well
     warm           fill the kernel cache
     demo           a whole market: simulation starts and checks it, demo_screen shows it
 
