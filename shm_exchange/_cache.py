@@ -28,15 +28,15 @@ _KERNEL_MARKS = (b"@kernel", b"@inlined")
 @cache
 def cache_folder() -> str:
     """The kernel cache of this very build, made and checked; children inherit it through `SHM_EXCHANGE_CACHE`."""
-    wanted = cache_root() / _fingerprint()
+    wanted = cache_root() / build_name()
     if _make_private(wanted):
         return str(wanted)
     fallback = temporary_root() / f"{TEMPORARY_PREFIX}{os.getuid()}"
-    folder = fallback / _fingerprint()
+    folder = fallback / build_name()
     if not _make_private(fallback) or not _make_private(folder):
         folder = Path(tempfile.mkdtemp(prefix=TEMPORARY_PREFIX))
         os.environ["SHM_EXCHANGE_CACHE"] = str(folder)
-        folder = folder / _fingerprint()
+        folder = folder / build_name()
         folder.mkdir(mode=0o700)
     if "SHM_EXCHANGE_CHILD" not in os.environ:
         warnings.warn(
@@ -74,7 +74,8 @@ def _make_private(folder: Path) -> bool:
 
 
 @cache
-def _fingerprint() -> str:
+def build_name() -> str:
+    """A hash of all that can change the machine code: the folder's name."""
     digest = hashlib.sha256()
     for source in sorted(_PACKAGE.rglob("*.py")):
         text = source.read_bytes()

@@ -7,6 +7,7 @@
     serve       what a supervisor waits for                                  remote    stop and verify from any terminal
     spawn       users' functions as processes of their own                   worker    the inside of such a process
     warm        every kernel compiled once, before any child starts          kernels   which these are
+    caches      compiled kernels that are kept here
     status      an exchange in figures                                       wire      JSON lines between caller and supervisor
 
 Only `kernels` imports numba when it is imported, so a supervisor is up in a fraction of a second.

@@ -27,6 +27,8 @@ from shm_exchange.shm import reap
 from shm_exchange.supervisor.wire import Channel
 
 MODULE = "shm_exchange.supervisor.kernels"
+LOCK_NAME = "warm.lock"
+"""Beside the kernels: whoever compiles them holds it."""
 Progress = Callable[[str, int, int], None]
 """Called with what is being compiled, how many groups of kernels are done, and how many there are; at least once a second."""
 
@@ -45,7 +47,7 @@ def ensure_warm(progress: Progress | None = None) -> bool:
     if marker.exists():
         return False
     say = progress or _Lines().say
-    with _alone(marker.with_name("warm.lock"), say):
+    with _alone(marker.with_name(LOCK_NAME), say):
         if marker.exists():
             return False
         _compile(say)
