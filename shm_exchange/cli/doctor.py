@@ -52,9 +52,10 @@ def _chosen(cores: str | None) -> tuple[int, ...]:
     if cores is None:
         return usable_cores()
     try:
-        return tuple(dict.fromkeys(checked_cores(cpu_list(cores))))
-    except ValueError as error:
-        raise typer.BadParameter(f"{cores!r}: {error}" if "core" in str(error) else f"{cores!r} is no list such as 2,3 or 4-7") from None
+        wanted = cpu_list(cores)
+    except ValueError:
+        raise typer.BadParameter(f"{cores!r} is no list of cores such as 2,3 or 4-7") from None
+    return tuple(dict.fromkeys(checked_cores(wanted)))
 
 
 def _worst(findings: list[Finding]) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 ROOT = Path("/")
 _CPU = "sys/devices/system/cpu"
+_CORES_MAX = 1 << 16
 _UNITS = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 
 
@@ -39,7 +40,10 @@ def cpu_list(text: str) -> list[int]:
     cores: list[int] = []
     for part in filter(None, text.strip().split(",")):
         first, _, last = part.partition("-")
-        cores += range(int(first), int(last or first) + 1)
+        low, high = int(first), int(last or first)
+        if not 0 <= low <= high < _CORES_MAX:
+            raise ValueError(f"{part} is no range of cores")
+        cores += range(low, high + 1)
     return cores
 
 
