@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from shm_exchange.cli.look import Json
+from shm_exchange.cli.look import Json, names_beginning
 from shm_exchange.domain.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ DEAD, KERNELS = "dead exchange", "compiled kernels"
 
 
 def clean(
-    name: Annotated[str | None, typer.Argument(help="Only this exchange.", show_default=False)] = None,
+    name: Annotated[str | None, typer.Argument(help="Only this exchange.", show_default=False, autocompletion=names_beginning)] = None,
     *,
     everything: Annotated[
         bool, typer.Option("--all", help="Also compiled kernels, of this build and of all others; they are compiled again.")
@@ -39,18 +39,16 @@ def clean(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Remove what dead exchanges left in shared memory. Never touches a living one.
-
-    Example: shm-exchange clean --all --yes
-    """
+    """Remove what dead exchanges left in shared memory. Never touches a living one."""
     from shm_exchange.cli.screen import Screen, bytes_text
 
     if name is not None and everything:
         raise typer.BadParameter("a NAME cleans one exchange and --all everything: say one of them")
     screen = Screen(as_json=as_json)
     found = [*_dead_exchanges(name), *(_kernels() if everything else ())]
+    tell = screen.say if yes else _echo  # who is asked must see about what
     for one in found:
-        screen.say(f"{one.kind}: {one.name}, {bytes_text(one.size)}{one.note and f', {one.note}'}")
+        tell(f"{one.kind}: {one.name}, {bytes_text(one.size)}{one.note and f', {one.note}'}")
     if found and not yes:
         _ask(len(found))
     removed = [one for one in found if one.remove()]
@@ -60,7 +58,7 @@ def clean(
     screen.result({**names, "bytes": freed})
     screen.show(f"removed {_count(removed)}, {bytes_text(freed)} freed" if found else "nothing to clean")
     for one in kept:
-        screen.say(f"kept {one.kind} {one.name}: {_why_kept(one)}")
+        _echo(f"kept {one.kind} {one.name}: {_why_kept(one)}")
     if kept:
         raise typer.Exit(1)
 
@@ -117,6 +115,11 @@ def _why_kept(one: Remains) -> str:
     found = [f"{holder.pid} ({holder.command})" for holder in holders(root_path(one.name, SHM_DIR)) if holder.spans]
     who = f"process {', '.join(found)} still has" if found else "a process still has"
     return f"{who} a session of it; end that and try again"
+
+
+def _echo(text: str) -> None:
+    """What is said even with --quiet."""
+    typer.echo(text, err=True)
 
 
 def _ask(count: int) -> None:

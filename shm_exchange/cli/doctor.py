@@ -24,10 +24,7 @@ def doctor(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Check this machine. Ends 1 only for what prevents running; warnings cost speed, quiet figures, or a tool.
-
-    Example: shm-exchange doctor --cores 2,3
-    """
+    """Check this machine. Ends 1 only for what prevents running; warnings cost speed, quiet figures, or a tool."""
     from shm_exchange.cli.screen import Screen
     from shm_exchange.runtime.needs import needs
     from shm_exchange.runtime.speed import speed

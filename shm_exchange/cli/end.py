@@ -6,13 +6,13 @@ from typing import Annotated
 
 import typer
 
-from shm_exchange.cli.look import Json, only_name
+from shm_exchange.cli.look import Json, Name, only_name
 from shm_exchange.domain.errors import ExchangeNotFound
 from shm_exchange.domain.names import nearest
 
 
 def stop(
-    name: Annotated[str | None, typer.Argument(help="Which exchange; not needed where there is only one.", show_default=False)] = None,
+    name: Name = None,
     *,
     as_json: Json = False,
 ) -> None:
