@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-import typer
-
 from shm_exchange.cli.look import Json, Name, only_name
 from shm_exchange.domain.errors import ExchangeNotFound
 from shm_exchange.domain.names import nearest
