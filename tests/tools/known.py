@@ -5,6 +5,7 @@ from __future__ import annotations
 from shm_exchange import Gateway, Side
 from shm_exchange.shm import attach
 from tests.litmus.exchanges import take
+from tests.litmus.waiting import await_that
 
 WAITING = 3
 """Commands that lie in alice's lane when her matcher dies."""
@@ -29,6 +30,9 @@ def submit_known(alice: Gateway, bob: Gateway) -> None:
     take(alice, 1)
     alice.ack()
     bob.ack()
+    with attach(alice.name, populate=False) as segment:  # the matcher counts a batch after it has published it
+        counters = segment.array("counters")
+        await_that(lambda: counters[0].commands == COMMANDS, "everything is counted")
 
 
 def matcher_pid(name: str) -> int:
