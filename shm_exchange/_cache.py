@@ -22,21 +22,23 @@ from pathlib import Path
 
 _PACKAGE = Path(__file__).parent
 _WHOLE_ROOMS = ("domain", "layout", "engine")
+TEMPORARY_PREFIX = "shm_exchange-cache-"
+"""Of the folders that stand in where the wanted one cannot be written."""
 _KERNEL_MARKS = (b"@kernel", b"@inlined")
 
 
 @cache
 def cache_folder() -> str:
     """The kernel cache of this very build, made and checked; children inherit it through `SHM_EXCHANGE_CACHE`."""
-    wanted = _root() / _fingerprint()
+    wanted = cache_root() / build_name()
     if _make_private(wanted):
         return str(wanted)
-    fallback = Path(tempfile.gettempdir()) / f"shm_exchange-cache-{os.getuid()}"
-    folder = fallback / _fingerprint()
+    fallback = temporary_root() / f"{TEMPORARY_PREFIX}{os.getuid()}"
+    folder = fallback / build_name()
     if not _make_private(fallback) or not _make_private(folder):
-        folder = Path(tempfile.mkdtemp(prefix="shm_exchange-cache-"))
+        folder = Path(tempfile.mkdtemp(prefix=TEMPORARY_PREFIX))
         os.environ["SHM_EXCHANGE_CACHE"] = str(folder)
-        folder = folder / _fingerprint()
+        folder = folder / build_name()
         folder.mkdir(mode=0o700)
     if "SHM_EXCHANGE_CHILD" not in os.environ:
         warnings.warn(
@@ -47,12 +49,18 @@ def cache_folder() -> str:
     return str(folder)
 
 
-def _root() -> Path:
+def cache_root() -> Path:
+    """Where the folders of all builds lie."""
     if chosen := os.environ.get("SHM_EXCHANGE_CACHE"):
         return Path(chosen)
     if xdg := os.environ.get("XDG_CACHE_HOME"):
         return Path(xdg) / "shm_exchange"
     return Path("~").expanduser() / ".cache" / "shm_exchange"
+
+
+def temporary_root() -> Path:
+    """Where folders that stand in are made."""
+    return Path(tempfile.gettempdir())
 
 
 def _make_private(folder: Path) -> bool:
@@ -68,7 +76,8 @@ def _make_private(folder: Path) -> bool:
 
 
 @cache
-def _fingerprint() -> str:
+def build_name() -> str:
+    """A hash of all that can change the machine code: the folder's name."""
     digest = hashlib.sha256()
     for source, text in _kernel_sources():
         digest.update(f"{source}\0".encode() + text + b"\0")

@@ -76,7 +76,7 @@ def _layout_mismatch(exchange: Supervisor, patch: pytest.MonkeyPatch) -> None:
 
 
 def _not_enough_memory(_: Supervisor, patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(space_module, "_free", lambda _: 4096)
+    patch.setattr(space_module, "bytes_free", lambda _: 4096)
     create(_config("too-large"))
 
 

@@ -17,7 +17,7 @@ from typing import Annotated, Any
 
 import typer
 
-from shm_exchange.cli import demo, end, look, run, spawn, warm
+from shm_exchange.cli import clean, demo, doctor, end, look, run, spawn, warm
 from shm_exchange.domain.errors import ExchangeError
 
 _CURES = {
@@ -46,8 +46,9 @@ _COMMANDS: tuple[tuple[Callable[..., None], str], ...] = (
     (look.status, "shm-exchange status demo --json"),
     (spawn.spawn, "shm-exchange spawn demo maker -n 2 --rate 10000"),
     (end.stop, "shm-exchange stop demo"),
-    (end.clean, "shm-exchange clean --yes"),
     (warm.warm, "shm-exchange warm"),
+    (doctor.doctor, "shm-exchange doctor --cores 2,3"),
+    (clean.clean, "shm-exchange clean --all"),
 )
 """Each with an example that its help shows."""
 for _command, _example in _COMMANDS:

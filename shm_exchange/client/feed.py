@@ -8,8 +8,7 @@ from typing import Any, Self
 import numpy as np
 
 from shm_exchange.client.plain import plain
-from shm_exchange.client.report import Reason, reason_of
-from shm_exchange.domain.enums import EventKind, Side
+from shm_exchange.domain.enums import EventKind, Reason, Side, reason_of
 from shm_exchange.domain.errors import EventsLost
 from shm_exchange.domain.instrument import Instrument
 from shm_exchange.layout.records import EVENT

@@ -29,6 +29,8 @@ from shm_exchange.runtime.pidfd import describe_exit
 from shm_exchange.shm import reap
 
 MODULE = "shm_exchange.supervisor.kernels"
+LOCK_NAME = "warm.lock"
+"""Beside the kernels: whoever compiles them holds it."""
 Progress = Callable[[str, int, int], None]
 """Called with what is being compiled, how many groups of kernels are done, and how many there are; at least once a second."""
 
@@ -49,7 +51,7 @@ def ensure_warm(progress: Progress | None = None) -> bool:
     if marker.exists():
         return False
     say = progress or _Lines().say
-    with _alone(marker.with_name("warm.lock"), say):
+    with _alone(marker.with_name(LOCK_NAME), say):
         if marker.exists():
             return False
         started = time.monotonic()

@@ -8,7 +8,7 @@
     spawn       users' functions as processes of their own                   worker    the inside of such a process
     gateways    gateway processes with a flow or a function, and their figures  wanted  what may be asked of them
     kernels     the tour that compiles every kernel once                     wire      what caller and supervisor tell each other
-    status      an exchange in figures
+    status      an exchange in figures                                       caches    compiled kernels that are kept here
 
 Only `kernels` and `gateways` import numba when they are imported, so a supervisor is up in a fraction of a second.
 """
