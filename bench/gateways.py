@@ -22,9 +22,9 @@ from bench.passes import FLIGHTS, Load, Pass, Recorders, Sender
 from bench.progress import Steps
 from bench.stages import STAMPS
 from shm_exchange.client.gateway import Gateway
-from shm_exchange.domain.errors import ExchangeError, ProcessDied
+from shm_exchange.domain.errors import ConfigError, ExchangeError, ProcessDied
 from shm_exchange.domain.instrument import Instrument
-from shm_exchange.domain.limits import INSTRUMENTS_MAX
+from shm_exchange.domain.limits import INSTRUMENTS_MAX, SESSIONS_MAX
 from shm_exchange.participants.board import FIRST_TRADER_ROW, PARENT_ROW, Board, open_board
 from shm_exchange.participants.histogram import BUCKETS, Counts
 from shm_exchange.runtime.affinity import parallel_processes
@@ -34,22 +34,28 @@ from shm_exchange.supervisor.spawn import Child
 
 RECORDER = np.dtype([("latencies", "i8", (BUCKETS,)), ("services", "i8", (BUCKETS,))])
 """What one gateway counts into."""
-GATEWAYS_MAX = INSTRUMENTS_MAX
+GATEWAYS_MAX = min(INSTRUMENTS_MAX, SESSIONS_MAX)
 _NAP_SECONDS = 0.002
 _PATIENCE_SECONDS = 60.0
 
 
 def run(counts: list[int], load: Load, steps: Steps) -> Measurement:
     """One row for each number of gateways; `load`: what each of them sends."""
+    if max(counts) > GATEWAYS_MAX:
+        raise ConfigError(f"{max(counts)} gateways do not fit: an exchange has at most {GATEWAYS_MAX} sessions; give fewer")
     measured = Measurement({"rate_each": load.rate, "seconds": load.seconds, "arrivals": load.arrivals, "gateways": []})
     steps.expect(len(counts))
     for count in counts:
-        steps(f"{count} gateway{'s' if count > 1 else ''}, {count * load.rate:,} orders/s in all, for {load.seconds:g} s")
+        name = _name(count)
+        steps(f"{name}, {count * load.rate:,} orders/s in all, for {load.seconds:g} s")
         row = _together(measured, count, load)
         measured.figures["gateways"].append(row)
-        name = f"{count} gateway{'s' if count > 1 else ''}"
         measured.warnings += [text for text in (verdicts.crowded(count + 1, name), *verdicts.of_row(row, name)) if text]
     return measured
+
+
+def _name(count: int) -> str:
+    return "1 gateway" if count == 1 else f"{count} gateways"
 
 
 def _together(measured: Measurement, count: int, load: Load) -> dict[str, Any]:
@@ -100,8 +106,6 @@ def trade_on_schedule(gateway: Gateway, board: str, recorders: str, load: Load, 
     rows, own = open_board(board), open_array(recorders, RECORDER)[number - 1]
     sender = Sender(gateway, eager=eager, instrument=number - 1)
     sender.warm(max(load.rate, 2000))
-    own["latencies"].fill(0)
-    own["services"].fill(0)
     rows["ready"][FIRST_TRADER_ROW + number - 1] = 1
     while not rows["go"][PARENT_ROW]:
         time.sleep(_NAP_SECONDS)
@@ -116,7 +120,7 @@ def _row(measured: Measurement, load: Load, outcomes: list[dict[str, Any]], reco
     each = []
     for number, (outcome, recorder) in enumerate(zip(outcomes, recorders, strict=True), 1):
         latencies, services = recorder["latencies"].copy(), recorder["services"].copy()
-        measured.histograms[f"{count} gateways, gateway {number}"] = latencies
+        measured.histograms[f"{_name(count)}, number {number}"] = latencies
         each.append({"gateway": number, **Pass(load, latencies, services, **outcome).row()})
     merged = Pass(
         replace(load, rate=load.rate * count),
@@ -127,7 +131,7 @@ def _row(measured: Measurement, load: Load, outcomes: list[dict[str, Any]], reco
         sum(outcome["retries"] for outcome in outcomes),
         max(outcome["seconds"] for outcome in outcomes),
     )
-    measured.histograms[f"{count} gateways"] = merged.latencies
+    measured.histograms[_name(count)] = merged.latencies
     return {"gateways": count, **merged.row(), "each": each}
 
 

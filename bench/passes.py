@@ -98,6 +98,12 @@ class Recorders:
     services: Counts = field(default_factory=new_histogram)
     flights: Stamps = field(default_factory=lambda: np.zeros(FLIGHTS, STAMPS))
 
+    def touch(self) -> None:
+        """Have every page in place before the clock runs; what was counted stays."""
+        self.flights.fill(0)
+        self.latencies += 0
+        self.services += 0
+
 
 def order_words(instrument: int = 0) -> tuple[int, int, int]:
     """(price in ticks, kinds of the buy, kinds of the sell) of the pairs that kernels send."""
@@ -120,7 +126,9 @@ class Sender:
     def send(self, load: Load, recorders: Recorders | None = None) -> Pass:
         """One pass. Raises ExchangeError when the matcher dies."""
         into = recorders or Recorders()
-        schedule, pace = load.schedule(), self._pace(load)
+        into.touch()
+        schedule = load.schedule()
+        pace = self._pace(load)
         start = int(pace["start_ns"][0])
         if load.stall_ms:
             self._run(schedule, pace, into, start + int(load.seconds * 5e8))

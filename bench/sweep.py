@@ -1,6 +1,6 @@
 """`python -m bench sweep`: one gateway at higher and higher rates, open loop, until it no longer keeps up.
 
-A rate is over the knee when it dropped orders, achieved less than 95 % of what was planned, or has a p99 above ten times that of the lower rates
+A rate is over the knee when it dropped orders, achieved less than 90 % of what was planned, or has a p99 above ten times that of the lower rates
 (their median). A hiccup of the machine is no knee: a rate that looks over is sent twice more, and the median of the three decides. Between the last
 good rate and the first bad one the step is halved twice. The knee is the lowest rate over; what is sustained is the highest below it.
 """
@@ -23,7 +23,7 @@ from shm_exchange.domain.errors import ConfigError
 from shm_exchange.participants.histogram import percentiles
 
 KNEE = 10.0
-ACHIEVED = 0.95
+ACHIEVED = 0.9
 AGAIN = 2
 HALVINGS = 2
 
@@ -57,6 +57,8 @@ def run(first: int, limit: int, factor: float, load: Load, steps: Steps) -> Meas
     lowest = measured.curve[0]["rate"]
     if limited := platform_limited(control.counts, measured.histograms[_name(lowest)], f"{lowest:,} orders/s"):
         measured.warnings.append(limited)
+    if sweep.knee == lowest:
+        measured.warnings.append(f"already {lowest:,} orders/s, the first rate, was over: lower --first, or use a quieter machine")
     if sweep.knee is None:
         measured.warnings.append(f"no knee up to {limit:,} orders/s: raise --limit")
     return measured

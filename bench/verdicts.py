@@ -8,7 +8,7 @@ from typing import Any
 from bench.statistics import PERCENTILES, TAIL_MIN
 from shm_exchange.runtime.affinity import parallel_processes
 
-_KEPT_UP = 0.95
+_KEPT_UP = 0.9
 
 
 def seconds_for(percent: str, rate: int) -> float:
@@ -25,11 +25,9 @@ def _few_samples(row: dict[str, Any], name: str) -> str:
     unknown = [percent for percent in PERCENTILES if row[f"latency_ns_p{percent}"] is None]
     if not unknown:
         return ""
-    told = ", ".join(f"p{percent}" for percent in unknown)
-    return (
-        f"too few samples: {name} has {row['latency_ns_samples']:,}, so {told} would be luck and is not told; "
-        f"p{unknown[-1]} needs --seconds {seconds_for(unknown[-1], row['rate']):.3g}"
-    )
+    told = f"p{unknown[0]} would be luck and is" if len(unknown) == 1 else f"p{unknown[0]} and beyond would be luck and are"
+    needed = f"p{unknown[-1]} needs --seconds {seconds_for(unknown[-1], row['achieved'] or row['rate']):.3g}"
+    return f"too few samples: {name} has {row['latency_ns_samples']:,}, so {told} not told; {needed}"
 
 
 def _dropped(row: dict[str, Any], name: str) -> str:
