@@ -116,7 +116,7 @@ def _add_loads(command: Callable[..., argparse.ArgumentParser]) -> None:
     latency = command("latency", _latency, "orders on schedule, from the planned moment to the last report: percentiles, stages, round trips", 1)
     latency.add_argument("--rates", type=_positive, nargs="+", default=[100_000, 500_000], metavar="R", help="orders per second, one pass each")
     latency.add_argument("--closed-loop", action="store_true", help="each order waits for the last answer: hides stalls, for comparison only")
-    latency.add_argument("--corrected", action="store_true", help="with --closed-loop: also put back what it left out (HdrHistogram's correction)")
+    latency.add_argument("--corrected", action="store_true", help="with --closed-loop: also put back what it left out (as HdrHistogram does)")
     latency.add_argument("--stall-ms", type=_not_negative, default=0, metavar="N", help="stop the matcher for N ms in the middle of each pass")
     latency.add_argument("--blocks", type=_positive, default=100, metavar="N", help="pairs of blocks of 2,000 round trips (default 100)")
     sweep = command("sweep", _sweep, "raise the rate of one gateway until p99 knees, orders are dropped or the rate is not met", 1)

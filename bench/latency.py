@@ -28,7 +28,7 @@ from shm_exchange.domain.errors import ConfigError
 
 
 def run(blocks: int, rates: list[int], load: Load, correct: bool, steps: Steps) -> Measurement:
-    """All figures of one run; `load`: what is sent at each of the rates. Raises ConfigError, MissingExtra."""
+    """All figures of one run; `load`: what is sent at each of the rates. Raises ConfigError."""
     own, _ = two_cores("bench latency")
     if correct and not load.closed:
         raise ConfigError("--corrected mends what a closed loop leaves out; an open loop leaves nothing out: add --closed-loop, or drop it")

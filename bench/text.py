@@ -59,7 +59,10 @@ def _measures(row: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def _rows(rows: list[Mapping[str, Any]], console: Console) -> list[RenderableType]:
-    """A table: a line for every row, or for every measure of a row that has several; lists inside a row come below. A block each where it is too wide."""
+    """A table: a line for every row, or for every measure of a row that has several; below it, lists inside a row.
+
+    A table that is too wide becomes a block for each row.
+    """
     plain = [key for key in rows[0] if not _MEASURE.fullmatch(key) and not _HIDDEN.fullmatch(key) and not _is_nested(rows[0][key])]
     figures = list(dict.fromkeys(figure for row in rows for measure in _measures(row).values() for figure in measure))
     numeric = [key for key in plain if all(not isinstance(row.get(key), str) for row in rows)]
