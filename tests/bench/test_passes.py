@@ -9,11 +9,11 @@ import pytest
 
 from bench.arrivals import ARRIVALS, BURST, planned_times
 from bench.pair import bench_config, cores, exchange
-from bench.passes import Load, Sender
+from bench.passes import Load, Pass, Sender
 from bench.schedule import wait_on_schedule
 from shm_exchange.client.gateway import Gateway
 from shm_exchange.domain.errors import ConfigError, ExchangeError
-from shm_exchange.participants.histogram import new_histogram, percentiles
+from shm_exchange.participants.histogram import BUCKETS, new_histogram, percentiles, value_of
 
 RATE = 4000
 STALL_MS = 200
@@ -22,8 +22,8 @@ MILLISECOND = 1_000_000
 
 @pytest.fixture(scope="module")
 def pair():
+    eager = cores()[0] != cores()[1]
     with exchange(bench_config("passes", lane_capacity=256)) as supervisor, Gateway.attach(supervisor.name, session="passes") as gateway:
-        eager = cores()[0] != cores()[1]
         sender = Sender(gateway, eager=eager, matcher=supervisor.matcher.pidfd)
         sender.warm(RATE)
         yield supervisor, gateway, sender
@@ -56,10 +56,19 @@ def test_a_stalled_matcher_shows_in_the_open_loop_and_not_in_the_closed_one(pair
     stalled = Load(RATE, 1.0, stall_ms=STALL_MS)
     opened = sender.send(stalled)
     closed = sender.send(Load(**(vars(stalled) | {"closed": True})))
-    [open_p99], [closed_p99] = percentiles(opened.latencies, [99]), percentiles(closed.latencies, [99])
-    assert open_p99 >= 50 * MILLISECOND, f"an order planned for the stall waits until its end; open-loop p99 is {open_p99 / 1e6} ms"
-    assert closed_p99 <= open_p99 / 2, f"one order in {closed.answered} waited for the stall; closed-loop p99 is {closed_p99 / 1e6} ms"
-    assert percentiles(closed.latencies, [100])[0] >= STALL_MS * MILLISECOND * 0.95, "the stall was seen by the one order"
+    half = STALL_MS * MILLISECOND // 2
+    assert share_above(opened, half) >= 0.08, "a tenth of the orders was planned for the first half of the stall, and waited for all of the second"
+    assert percentiles(opened.latencies, [99])[0] >= half
+    # On a machine that is busy with other things a closed loop sends few orders: then 1 % of them is less than the one that met the stall.
+    assert share_above(closed, half) <= max(0.01, 2 / closed.answered), "one order met the stall"
+    assert closed.answered < 200 or percentiles(closed.latencies, [99])[0] <= half
+    assert percentiles(closed.latencies, [100])[0] >= half
+
+
+def share_above(done: Pass, nanoseconds: int) -> float:
+    """Of the answered orders, how many took longer."""
+    edge = int(np.searchsorted([value_of(bucket) for bucket in range(BUCKETS)], nanoseconds))
+    return float(done.latencies[edge:].sum()) / done.answered
 
 
 def test_orders_without_room_are_tried_again_and_then_dropped(pair):
