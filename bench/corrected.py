@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from shm_exchange._jit import kernel
-from shm_exchange.participants.histogram import Counts, bucket_of, new_histogram, value_of
+from shm_exchange.participants.histogram import Counts, bucket_of, middle_values, new_histogram
 
 
 @kernel
@@ -26,5 +26,5 @@ def count_values(counts, values, times, interval_ns):
 def corrected(counts: Counts, interval_ns: int) -> Counts:
     """The histogram of a closed loop that meant to send one order every `interval_ns`, corrected."""
     found, buckets = new_histogram(), np.flatnonzero(counts)
-    count_values(found, np.array([value_of(bucket) for bucket in buckets.tolist()], np.int64), counts[buckets], interval_ns)
+    count_values(found, middle_values()[buckets], counts[buckets], interval_ns)
     return found

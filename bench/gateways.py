@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import closing
 from dataclasses import replace
 from typing import Any
 
@@ -27,8 +28,8 @@ from shm_exchange.domain.instrument import Instrument
 from shm_exchange.domain.limits import INSTRUMENTS_MAX, SESSIONS_MAX
 from shm_exchange.participants.board import FIRST_TRADER_ROW, PARENT_ROW, Board, open_board
 from shm_exchange.participants.histogram import BUCKETS, Counts
+from shm_exchange.participants.memory import SharedTable, open_table
 from shm_exchange.runtime.affinity import parallel_processes
-from shm_exchange.runtime.shared_array import SharedArray, open_array
 from shm_exchange.supervisor.exchange import Exchange
 from shm_exchange.supervisor.spawn import Child
 
@@ -64,7 +65,7 @@ def _together(measured: Measurement, count: int, load: Load) -> dict[str, Any]:
     instruments = [Instrument(f"MID{number}", TICK) for number in range(1, count + 1)]
     eager = count + 1 <= parallel_processes()
     with (
-        SharedArray("recorders", RECORDER, count) as shared,
+        closing(SharedTable("recorders", RECORDER, count)) as shared,
         Exchange.start(f"gateways-{os.getpid()}", instruments, core=matcher, max_sessions=count) as exchange,
     ):
         board = Board(traders=count)
@@ -79,7 +80,7 @@ def _together(measured: Measurement, count: int, load: Load) -> dict[str, Any]:
             board.close()
         if not exchange.verify().holds:
             raise ExchangeError("the book does not hold after the run: this is a bug of the exchange; run the tests")
-        return _row(measured, load, outcomes, shared.array)
+        return _row(measured, load, outcomes, shared.rows)
 
 
 def _cores_of_gateways() -> tuple[int, ...]:
@@ -103,7 +104,7 @@ def _await_ready(board: Board, children: list[Child]) -> None:
 def trade_on_schedule(gateway: Gateway, board: str, recorders: str, load: Load, eager: bool) -> dict[str, Any]:
     """A gateway's process: warm up, wait for the gun, send, and say what became of it."""
     number = int(gateway.session.rpartition("-")[2])
-    rows, own = open_board(board), open_array(recorders, RECORDER)[number - 1]
+    rows, own = open_board(board), open_table(recorders, RECORDER)[number - 1]
     sender = Sender(gateway, eager=eager, instrument=number - 1)
     sender.warm(max(load.rate, 2000))
     rows["ready"][FIRST_TRADER_ROW + number - 1] = 1

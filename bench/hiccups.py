@@ -11,7 +11,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,7 @@ from bench.passes import Load
 from bench.schedule import wait_on_schedule
 from bench.statistics import recorded_percentiles
 from shm_exchange.participants.histogram import BUCKETS, Counts, new_histogram
-from shm_exchange.runtime.shared_array import SharedArray, open_array
+from shm_exchange.participants.memory import SharedTable, open_table
 
 RECORDER = np.dtype([("stop", "i8"), ("counts", "i8", (BUCKETS,))])
 """What the spinner of its own shares with us: our word, its histogram."""
@@ -55,11 +55,11 @@ def hiccups(rate: int, own: int, spare: int | None) -> Iterator[Hiccups]:
     if spare is None:
         yield Hiccups(new_histogram(), own, apart=False)
         return
-    with SharedArray("hiccups", RECORDER, 1) as shared, peer("bench.hiccups", shared.path, str(spare), str(rate)):
+    with closing(SharedTable("hiccups", RECORDER, 1)) as shared, peer("bench.hiccups", shared.path, str(spare), str(rate)):
         try:
-            yield Hiccups(shared.array[0]["counts"], spare, apart=True)
+            yield Hiccups(shared.rows[0]["counts"], spare, apart=True)
         finally:
-            shared.array["stop"] = 1
+            shared.rows["stop"] = 1
 
 
 def platform_limited(late: Counts, latencies: Counts, name: str) -> str:
@@ -76,7 +76,7 @@ def platform_limited(late: Counts, latencies: Counts, name: str) -> str:
 def _spin(path: str, core: str, rate: str) -> None:
     """The spinner's process."""
     os.sched_setaffinity(0, {int(core)})
-    recorder = open_array(path, RECORDER)[0]
+    recorder = open_table(path, RECORDER)[0]
     wait_on_schedule(np.zeros(1, np.int64), time.monotonic_ns(), new_histogram())
     sys.stdout.write("ready\n")
     sys.stdout.flush()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import closing
 
 import numpy as np
 
@@ -26,7 +27,7 @@ from shm_exchange.matcher.loop import SLICE_OVER, STOP_ASKED, begin_slice
 from shm_exchange.matcher.process import MatcherProcess, plain_bundles
 from shm_exchange.matcher.step import publish
 from shm_exchange.matcher.sweep import sweep
-from shm_exchange.runtime.shared_array import SharedArray, open_array
+from shm_exchange.participants.memory import SharedTable, open_table
 from shm_exchange.shm.segment import attach, create
 
 SESSION = 1
@@ -79,12 +80,12 @@ def stamped_pass(load: Load) -> tuple[Pass, Stamps]:
         try:
             control = segment.writable(Writer.SUPERVISOR)["control"]
             control["spin_polls"] = EAGER_POLLS
-            with SharedArray("marks", MARKS, room) as marks, peer("bench.stamped", segment.name, str(other), marks.path), pinned(own):
+            with closing(SharedTable("marks", MARKS, room)) as marks, peer("bench.stamped", segment.name, str(other), marks.path), pinned(own):
                 try:
                     done, stamps = _send(segment.name, load)
                 finally:
                     control["stop"] = 1
-            return done, _joined(stamps, marks.array)
+            return done, _joined(stamps, marks.rows)
         finally:
             segment.destroy()
 
@@ -111,7 +112,7 @@ def main() -> None:
     """Match and stamp until the stop word."""
     name, core, path = sys.argv[1:]
     os.sched_setaffinity(0, {int(core)})
-    marks = open_array(path, MARKS)
+    marks = open_table(path, MARKS)
     marks.fill(0)
     matcher = MatcherProcess(attach(name, write=True))
     matcher.warm()

@@ -1,12 +1,12 @@
 """One page of memory on which the members of a simulation see how far the others are: the starting gun, the pace, the end.
 
-A row a member, written by that member alone. The page is a memory file of the parent (`runtime.shared_array`).
+A row a member, written by that member alone. It is a courtesy among participants and no part of the exchange.
 """
 
 from __future__ import annotations
 
 from shm_exchange.layout.headers import lines
-from shm_exchange.runtime.shared_array import Array, SharedArray, open_array
+from shm_exchange.participants.memory import SharedTable, Table, open_table
 
 PARENT_ROW, WATCHER_ROW, FIRST_TRADER_ROW = 0, 1, 2
 FINISHED = 1 << 62
@@ -24,18 +24,13 @@ ROW = lines(
 )
 
 
-class Board:
-    """The page, from its maker or from a member that was told its path."""
+class Board(SharedTable):
+    """The page, from its maker."""
 
     def __init__(self, traders: int) -> None:
-        self._shared = SharedArray("simulation board", ROW, FIRST_TRADER_ROW + traders)
-        self.path, self.rows = self._shared.path, self._shared.array
-
-    def close(self) -> None:
-        """Members that have it open keep it."""
-        self._shared.close()
+        super().__init__("simulation board", ROW, FIRST_TRADER_ROW + traders)
 
 
-def open_board(path: str) -> Array:
+def open_board(path: str) -> Table:
     """The rows of a board, by the path its maker gave. Raises FileNotFoundError when the maker is gone."""
-    return open_array(path, ROW)
+    return open_table(path, ROW)

@@ -40,18 +40,27 @@ def observe(counts, value):
     counts[bucket_of(value)] += 1
 
 
-def value_of(bucket: int) -> int:
-    """The value that stands for a bucket: the middle of it."""
-    if bucket < _LINEAR:
-        return bucket
-    shift = bucket // _HALF - 1
-    return ((bucket - _HALF * shift) << shift) + (1 << shift) // 2
-
-
 def percentiles(counts: Counts, wanted: Sequence[float]) -> list[int]:
     """The values below which those percentages lie, each to within its bucket; zeros where nothing was counted."""
     total = int(counts.sum())
     if not total:
         return [0] * len(wanted)
     ranks = [max(1, math.ceil(round(total * percent / 100, 6))) for percent in wanted]
-    return [value_of(int(bucket)) for bucket in np.searchsorted(np.cumsum(counts), ranks)]
+    middles = middle_values()
+    return [int(middles[bucket]) for bucket in np.searchsorted(np.cumsum(counts), ranks)]
+
+
+def lowest_values() -> Counts:
+    """The smallest value of each bucket, i8[BUCKETS]; a bucket ends where the next begins."""
+    buckets = np.arange(BUCKETS, dtype=np.int64)
+    shifts = np.maximum(buckets // _HALF - 1, 0)
+    lowest: Counts = (buckets - _HALF * shifts) << shifts
+    return lowest
+
+
+def middle_values() -> Counts:
+    """The value that stands for each bucket, i8[BUCKETS]: the middle of it."""
+    lowest = lowest_values()
+    widths = np.diff(lowest, append=2 * lowest[-1:] - lowest[-2:-1])
+    middles: Counts = lowest + widths // 2
+    return middles

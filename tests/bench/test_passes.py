@@ -13,7 +13,7 @@ from bench.passes import Load, Pass, Sender
 from bench.schedule import wait_on_schedule
 from shm_exchange.client.gateway import Gateway
 from shm_exchange.domain.errors import ConfigError, ExchangeError
-from shm_exchange.participants.histogram import BUCKETS, new_histogram, percentiles, value_of
+from shm_exchange.participants.histogram import middle_values, new_histogram, percentiles
 
 RATE = 4000
 STALL_MS = 200
@@ -67,7 +67,7 @@ def test_a_stalled_matcher_shows_in_the_open_loop_and_not_in_the_closed_one(pair
 
 def share_above(done: Pass, nanoseconds: int) -> float:
     """Of the answered orders, how many took longer."""
-    edge = int(np.searchsorted([value_of(bucket) for bucket in range(BUCKETS)], nanoseconds))
+    edge = int(np.searchsorted(middle_values(), nanoseconds))
     return float(done.latencies[edge:].sum()) / done.answered
 
 
