@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import Any
+from typing import Any, Protocol
 
 from bench import verdicts
 from bench.hiccups import hiccups, platform_limited
@@ -68,10 +68,17 @@ def _name(rate: int) -> str:
     return f"{rate:,}/s"
 
 
+class Sends(Protocol):
+    """What a sweep needs of a `passes.Sender`."""
+
+    def send(self, load: Load) -> Pass:
+        """One pass."""
+
+
 class Sweep:
     """What was measured so far, by rate."""
 
-    def __init__(self, sender: Sender, load: Load, measured: Measurement, steps: Steps) -> None:
+    def __init__(self, sender: Sends, load: Load, measured: Measurement, steps: Steps) -> None:
         self._sender, self._load, self._measured, self._steps = sender, load, measured, steps
         self._rows: dict[int, dict[str, Any]] = {}
         self._over: dict[int, str] = {}

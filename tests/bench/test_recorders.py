@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from contextlib import closing
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from bench.corrected import corrected, count_values
 from bench.statistics import percentiles, recorded_percentiles
 from shm_exchange.participants import histogram
 from shm_exchange.participants.histogram import BUCKETS, lowest_values, middle_values, new_histogram
-from shm_exchange.participants.memory import open_table
+from shm_exchange.participants.memory import SharedTable, open_table
 
 HIGHEST = 1 << 62
 DIGITS = 3
