@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from shm_exchange.domain.config import ExchangeConfig
 from shm_exchange.domain.errors import ConfigError
 from shm_exchange.domain.instrument import Instrument
+from shm_exchange.runtime.launch import launch
 from shm_exchange.supervisor.supervisor import Supervisor
 
 EAGER_POLLS = 1 << 40
@@ -68,8 +68,8 @@ def pinned(core: int) -> Iterator[None]:
 
 @contextmanager
 def peer(module: str, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
-    """`python -m module arguments` beside us, once it has said that it is ready. It ends by itself; left behind by an error, it is killed."""
-    with subprocess.Popen([sys.executable, "-m", module, *arguments], stdout=subprocess.PIPE) as process:
+    """`python -m module arguments` beside us, once it has said that it is ready. It ends by itself; after an error or Ctrl-C it is killed."""
+    with launch(module, arguments, stdout=subprocess.PIPE) as process:
         try:
             assert process.stdout is not None
             if process.stdout.readline() != b"ready\n":

@@ -17,7 +17,7 @@ from bench.measurement import Measurement
 from bench.pair import bench_config, exchange, spare_core, two_cores
 from bench.passes import Load, Pass, Sender
 from bench.progress import Steps
-from bench.statistics import median
+from bench.statistics import median, recorded_percentiles
 from shm_exchange.client.gateway import Gateway
 from shm_exchange.domain.errors import ConfigError
 from shm_exchange.participants.histogram import percentiles
@@ -129,7 +129,13 @@ class Sweep:
         if self._why(passes):
             passes += [self._sender.send(load) for _ in range(AGAIN)]
         middle = sorted(passes, key=_p99)[len(passes) // 2]
-        self._rows[rate] = _row(middle)
+        figures = recorded_percentiles(middle.latencies)
+        self._rows[rate] = {
+            "rate": rate,
+            "achieved": round(_achieved(passes)),
+            **{name: figures[name] for name in ("p50", "p99", "p99.9")},
+            "dropped": median([done.dropped for done in passes]),
+        }
         self._measured.histograms[_name(rate)] = middle.latencies
         if why := self._why(passes):
             self._over[rate] = why
@@ -139,7 +145,7 @@ class Sweep:
         rate = passes[0].load.rate
         if dropped := median([done.dropped for done in passes]):
             return f"dropped {dropped:,.0f} of {rate * passes[0].load.seconds:,.0f} orders"
-        achieved = median([done.answered / done.seconds for done in passes])
+        achieved = _achieved(passes)
         if achieved < ACHIEVED * rate:
             return f"achieved {achieved:,.0f} orders/s"
         lower = [row["p99"] for other, row in self._rows.items() if other < rate and other not in self._over]
@@ -153,13 +159,5 @@ def _p99(done: Pass) -> int:
     return percentiles(done.latencies, [99])[0]
 
 
-def _row(done: Pass) -> dict[str, Any]:
-    row = done.row()
-    return {
-        "rate": row["rate"],
-        "achieved": row["achieved"],
-        "p50": row["latency_ns_p50"],
-        "p99": row["latency_ns_p99"],
-        "p99.9": row["latency_ns_p99.9"],
-        "dropped": row["dropped"],
-    }
+def _achieved(passes: list[Pass]) -> float:
+    return median([done.answered / done.seconds if done.seconds else 0.0 for done in passes])

@@ -33,7 +33,7 @@ def show(measured: Measurement, console: Console) -> None:
 def _parts(figures: Mapping[str, Any], console: Console) -> list[RenderableType]:
     """Values, then what is nested."""
     values = [(key, value_text(value)) for key, value in figures.items() if not _is_nested(value)]
-    parts: list[RenderableType] = [table("", "", rows=values)] if values else []
+    parts: list[RenderableType] = [_pairs(values)] if values else []
     for key, value in figures.items():
         if isinstance(value, Mapping):
             parts += [
@@ -70,7 +70,7 @@ def _rows(rows: list[Mapping[str, Any]], console: Console) -> list[RenderableTyp
     for row in rows:
         _add(made, row, plain, figures)
     if console.measure(made).maximum + _INDENT > console.width:
-        return [part for row in rows for part in (Text(value_text(row[plain[0]]), "bold"), Padding(_block(row), (0, 0, 0, 2), expand=False))]
+        return _blocks(rows)
     parts: list[RenderableType] = [made]
     for row in rows:
         for key, value in row.items():
@@ -79,9 +79,25 @@ def _rows(rows: list[Mapping[str, Any]], console: Console) -> list[RenderableTyp
     return parts
 
 
-def _block(row: Mapping[str, Any]) -> RenderableType:
-    """One row, a line for every figure."""
-    return table("", "", rows=[(key, value_text(value)) for key, value in row.items()])
+def _blocks(rows: list[Mapping[str, Any]]) -> list[RenderableType]:
+    """One row after the other, a line for every figure."""
+    blocks: list[RenderableType] = []
+    for row in rows:
+        if len(rows) > 1:
+            name, first = next(iter(row.items()))
+            blocks.append(Text(f"{name} {value_text(first)}", "dim"))
+        blocks.append(Padding(_pairs([(key, value_text(value)) for key, value in row.items()]), (0, 0, 0, 2), expand=False))
+    return blocks
+
+
+def _pairs(values: list[tuple[str, str]]) -> Table:
+    """Name and value; a long value goes on in the next line."""
+    made = Table(box=None, pad_edge=False, show_header=False)
+    made.add_column(no_wrap=True)
+    made.add_column(overflow="fold")
+    for name, value in values:
+        made.add_row(Text(name), Text(value))
+    return made
 
 
 def _add(made: Table, row: Mapping[str, Any], plain: list[str], figures: list[str]) -> None:

@@ -132,7 +132,9 @@ def test_runs_become_one():
 
 def test_figures_fit_the_terminal():
     row = Pass(Load(1000), counted([5] * 100), new_histogram(), 100, 0, 0, 1.0).row()
-    made = Measurement({"python_ns_p50": 1234.5, "open_loop": [row]}, curve=[{"rate": 1, "achieved": 1, "p50": 2, "p99": None, "p99.9": None}])
+    made = Measurement(
+        {"python_ns_p50": 1234.5, "said": 40 * "word ", "open_loop": [row]}, curve=[{"rate": 1, "achieved": 1, "p50": 2, "p99": None, "p99.9": None}]
+    )
     made.curve[0] |= {"dropped": 0, "knee": True}
     for width in (120, 60):
         out = io.StringIO()
@@ -140,6 +142,7 @@ def test_figures_fit_the_terminal():
         lines = out.getvalue().splitlines()
         assert max(map(len, lines)) <= width
         assert "…" not in out.getvalue()
+        assert out.getvalue().count("word") == 40
         for said in ("python_ns_p50", "1,234.5", "latency", "◀ knee"):
             assert said in out.getvalue()
 
