@@ -39,7 +39,7 @@ STAGES = {f"{before[:-3]} → {after[:-3]}": (before, after) for before, after i
 Stamps = np.ndarray[Any, np.dtype[np.void]]
 _BAND = 200
 """A percentile's breakdown is the mean of the orders around it: of one in so many, and TAIL_MIN at least."""
-_BAR = 60
+_BAR, _BAR_AT_LEAST = 60, 20
 _FILLS = "░▒▓█"
 
 
@@ -67,17 +67,23 @@ def breakdown(stamps: Stamps, percents: Iterable[str] = PERCENTILES) -> dict[str
     return found
 
 
-def stacked_bars(stages: dict[str, dict[str, float]]) -> str:
-    """The breakdown as text: a bar for each percentile, all as long as each other, and its nanoseconds."""
+def stacked_bars(stages: dict[str, dict[str, float]], width: int = 150) -> str:
+    """The breakdown as text, `width` columns if that is enough: a bar for each percentile, all as long as each other, and its nanoseconds."""
     if not stages:
         return ""
     names = list(next(iter(stages.values())))
-    width = max(map(len, stages))
+    label = max(map(len, stages))
+    figures = {
+        percent: f"{sum(parts.values()):,.0f} ns = " + " + ".join(f"{value:,.0f}" for value in parts.values()) for percent, parts in stages.items()
+    }
+    length = min(_BAR, max(_BAR_AT_LEAST, width - label - 4 - max(map(len, figures.values()))))
     lines = ["  ".join(f"{fill} {name}" for fill, name in zip(_FILLS, names, strict=True))]
-    for percent, parts in stages.items():
-        total = sum(parts.values()) or 1.0
-        edges = [round(_BAR * sum(list(parts.values())[: index + 1]) / total) for index in range(len(names))]
-        bar = "".join(fill * (end - begin) for fill, begin, end in zip(_FILLS, [0, *edges], edges, strict=False))
-        figures = " + ".join(f"{value:,.0f}" for value in parts.values())
-        lines.append(f"{percent:>{width}}  {bar:{_BAR}}  {total:,.0f} ns = {figures}")
+    lines += [f"{percent:>{label}}  {_bar(list(parts.values()), length)}  {figures[percent]}" for percent, parts in stages.items()]
     return "\n".join(lines)
+
+
+def _bar(parts: list[float], length: int) -> str:
+    """One bar; every part begins where the one before it ends."""
+    total = sum(parts) or 1.0
+    edges = [round(length * sum(parts[: index + 1]) / total) for index in range(len(parts))]
+    return f"{''.join(fill * (end - begin) for fill, begin, end in zip(_FILLS, [0, *edges], edges, strict=False)):{length}}"

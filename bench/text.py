@@ -27,7 +27,7 @@ def show(measured: Measurement, console: Console) -> None:
         console.print(Text("curve, nanoseconds", "bold"), Padding(_curve(measured.curve), (0, 0, 0, 2), expand=False))
     if measured.stages:
         console.print(Text("stages, mean of the orders around each percentile", "bold"))
-        console.print(Padding(Text(stacked_bars(measured.stages), no_wrap=True), (0, 0, 0, 2), expand=False))
+        console.print(Padding(Text(stacked_bars(measured.stages, console.width - 2)), (0, 0, 0, 2), expand=False))
 
 
 def _parts(figures: Mapping[str, Any], console: Console) -> list[RenderableType]:
@@ -70,7 +70,7 @@ def _rows(rows: list[Mapping[str, Any]], console: Console) -> list[RenderableTyp
     for row in rows:
         _add(made, row, plain, figures)
     if console.measure(made).maximum + _INDENT > console.width:
-        return _blocks(rows)
+        return _blocks(rows, console)
     parts: list[RenderableType] = [made]
     for row in rows:
         for key, value in row.items():
@@ -79,14 +79,21 @@ def _rows(rows: list[Mapping[str, Any]], console: Console) -> list[RenderableTyp
     return parts
 
 
-def _blocks(rows: list[Mapping[str, Any]]) -> list[RenderableType]:
-    """One row after the other, a line for every figure."""
+def _blocks(rows: list[Mapping[str, Any]], console: Console) -> list[RenderableType]:
+    """One row after the other: its plain figures in running text, its measures as a table; or a line for every figure, where that fits no better."""
     blocks: list[RenderableType] = []
     for row in rows:
-        if len(rows) > 1:
-            name, first = next(iter(row.items()))
-            blocks.append(Text(f"{name} {value_text(first)}", "dim"))
-        blocks.append(Padding(_pairs([(key, value_text(value)) for key, value in row.items()]), (0, 0, 0, 2), expand=False))
+        measures = _measures(row)
+        plain = [(key, value_text(value)) for key, value in row.items() if not _MEASURE.fullmatch(key) and not _HIDDEN.fullmatch(key)]
+        made = table("ns", *(f">{figure}" for figure in next(iter(measures.values()), {})))
+        for measure, values in measures.items():
+            made.add_row(measure.replace("_", " "), *map(value_text, values.values()))
+        if measures and console.measure(made).maximum + _INDENT <= console.width:
+            blocks += [Text("  ".join(f"{key} {value}" for key, value in plain)), Padding(made, (0, 0, 0, 2), expand=False)]
+        else:
+            if len(rows) > 1:
+                blocks.append(Text(" ".join(plain[0]), "dim"))
+            blocks.append(Padding(_pairs([(key, value_text(value)) for key, value in row.items()]), (0, 0, 0, 2), expand=False))
     return blocks
 
 

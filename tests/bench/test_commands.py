@@ -136,7 +136,7 @@ def test_figures_fit_the_terminal():
         {"python_ns_p50": 1234.5, "said": 40 * "word ", "open_loop": [row]}, curve=[{"rate": 1, "achieved": 1, "p50": 2, "p99": None, "p99.9": None}]
     )
     made.curve[0] |= {"dropped": 0, "knee": True}
-    for width in (120, 60):
+    for width in (140, 80, 60):
         out = io.StringIO()
         show(made, Console(file=out, width=width))
         lines = out.getvalue().splitlines()
