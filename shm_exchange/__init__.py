@@ -7,12 +7,20 @@ Names are imported on first use, so that what needs no kernels (the command line
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if sys.platform != "linux":
     raise ImportError("shm_exchange needs Linux (futexes, OFD locks, /dev/shm): use a Linux machine, WSL2 on Windows, or Docker elsewhere")
+
+if _folder := os.environ.get("SHM_EXCHANGE_PERF_MAP"):  # somebody profiles us: see runtime.perf_map
+    from pathlib import Path
+
+    from shm_exchange.runtime import perf_map
+
+    perf_map.start(Path(_folder))
 
 if TYPE_CHECKING:
     from shm_exchange.client import BookReplica as BookReplica
