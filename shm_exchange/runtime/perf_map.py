@@ -44,15 +44,16 @@ def map_of(pid: int, folder: Path = PERF_FOLDER) -> Path:
 
 def start(folder: Path) -> None:
     """From now on keep the map of this process in `folder`. A numba that does not fit is a RuntimeWarning, as is a folder that cannot be written."""
-    from numba.core.dispatcher import Dispatcher
+    from numba.core import dispatcher
 
     if problem := why_not():
         warnings.warn(problem, RuntimeWarning, stacklevel=2)
         return
-    if getattr(Dispatcher.add_overload, "writes_perf_map", False):
-        return
     functions: dict[int, str] = {}
-    add_overload = Dispatcher.add_overload
+    kind: Any = dispatcher.Dispatcher
+    add_overload = kind.add_overload
+    if getattr(add_overload, "writes_perf_map", False):
+        return
 
     @wraps(add_overload)
     def add_and_name(self: Any, compiled: Any) -> None:
@@ -61,11 +62,11 @@ def start(folder: Path) -> None:
             functions.update(functions_of(compiled.library))
             write(functions.items(), folder)
         except (AttributeError, OSError) as error:
-            Dispatcher.add_overload = add_overload
+            kind.add_overload = add_overload
             warnings.warn(_why_not(error, folder), RuntimeWarning, stacklevel=2)
 
     add_and_name.writes_perf_map = True  # type: ignore[attr-defined]
-    Dispatcher.add_overload = add_and_name
+    kind.add_overload = add_and_name
 
 
 def functions_of(library: Any) -> Iterator[Function]:

@@ -33,15 +33,16 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
 def run(arguments: argparse.Namespace, _command: Sequence[str]) -> int:
     """Show all verdicts."""
     screen = Screen(as_json=arguments.json)
-    verdicts = list(_verdicts())
-    able = any(verdict.good for verdict in verdicts if verdict.what in ("perf", "py-spy"))
-    screen.result({"able": able, "verdicts": [verdict._asdict() for verdict in verdicts]})
-    rows = ((Text("ok", "green") if verdict.good else Text("no", "yellow"), verdict.what, verdict.text) for verdict in verdicts)
+    found = list(verdicts())
+    able = any(verdict.good for verdict in found if verdict.what in ("perf", "py-spy"))
+    screen.result({"able": able, "verdicts": [verdict._asdict() for verdict in found]})
+    rows = ((Text("ok", "green") if verdict.good else Text("no", "yellow"), verdict.what, verdict.text) for verdict in found)
     screen.show(table("", "", "", rows=rows))
     return 0 if able else 1
 
 
-def _verdicts() -> Iterator[Verdict]:
+def verdicts() -> Iterator[Verdict]:
+    """All that profiling wants of a machine."""
     perf = machine.said_by("perf", "--version")[1].strip()
     yield _verdict("perf", machine.why_no_perf, f"{perf}, samples with {machine.sampling_event()}")
     yield _paranoid()

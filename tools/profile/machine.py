@@ -19,8 +19,8 @@ _TRIAL_SECONDS = 20
 
 
 def search_path() -> str:
-    """PATH, and behind it the folder of this very Python: an environment need not be activated."""
-    return os.pathsep.join([os.environ.get("PATH", os.defpath), str(Path(sys.executable).parent)])
+    """The folder of this very Python, and PATH: `python` means this one, and its environment need not be activated."""
+    return os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
 
 
 def program(name: str) -> str | None:

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import argparse
 import shutil
-import tempfile
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from rich.text import Text
 
@@ -60,24 +60,26 @@ def run(arguments: argparse.Namespace, command: Sequence[str]) -> int:
     _check(arguments, command)
     if arguments.recipe:
         recipes.refuse(arguments.recipe)
-        sampler, notes = "", []
+        sampler, notes = "", list[str]()
     else:
         sampler, notes = sampling.choose(arguments.sampler)
     for note in notes:
         screen.say(f"note: {note}")
-    with tempfile.TemporaryDirectory(prefix="shm_exchange-maps-") as maps:
-        with running(command, Path(maps)) if command else nullcontext() as child:
-            target = _target(arguments, child, maps, screen)
-            screen.say(f"{arguments.recipe or 'sampling'}: {target}, {arguments.seconds:g} s")
-            if arguments.recipe:
-                return _recipe(arguments, target, screen)
-            out = arguments.out or Path(f"profile-{target.role}-{time.strftime('%Y%m%d-%H%M%S')}")
-            out.mkdir(parents=True, exist_ok=True)
-            profile = sampling.sample(target.pid, sampler, arguments.seconds, arguments.rate, out)
-            if (kept := map_file(target.pid)) and kept.exists():
-                shutil.copy(kept, out)
-            if child and child.poll() is None:
-                screen.say("sampled; ending the command")
+    with TemporaryDirectory(prefix="shm_exchange-maps-") as maps, running(command, Path(maps)) if command else nullcontext() as child:
+        target = _target(arguments, child, maps, screen)
+        screen.say(f"{arguments.recipe or 'sampling'}: {target}, {arguments.seconds:g} s")
+        if arguments.recipe:
+            return _recipe(arguments, target, screen)
+        out = arguments.out or Path(f"profile-{target.role}-{time.strftime('%Y%m%d-%H%M%S')}")
+        out.mkdir(parents=True, exist_ok=True)
+        profile = sampling.sample(target.pid, sampler, arguments.seconds, arguments.rate, out)
+        if (kept := map_file(target.pid)) and kept.exists():
+            shutil.copy(kept, out)  # for perf itself: put it into /tmp, then perf report -i perf.data
+        status = child.poll() if child else 0
+        if status is None:
+            screen.say("sampled; ending the command")
+        elif status:
+            notes.append(f"the command itself ended with {status}")
     profile.notes = notes + _doubts(profile)
     _write(profile, target, out)
     _show(profile, target, out, screen)

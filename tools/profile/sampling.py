@@ -68,7 +68,7 @@ def choose(wanted: str) -> tuple[str, list[str]]:
 
 
 def sample(pid: int, tool: str, seconds: float, rate: int, folder: Path) -> Profile:
-    """Sample a process for `seconds`, or until it ends. What the tool itself wrote stays in `folder`. Raises ExchangeError where nothing came of it."""
+    """Sample a process for `seconds`, or until it ends. What the tool itself wrote stays in `folder`. Raises ExchangeError: nothing came of it."""
     kernels = kernels_of(pid)
     handle = pidfd.open_pidfd(pid)
     started = time.monotonic()
@@ -114,7 +114,10 @@ def _py_spy(pid: int, seconds: float, rate: int, folder: Path) -> Callable[[], s
     command = ["record", "-f", "raw", "-F", "-r", str(rate), "-d", str(math.ceil(seconds)), "-p", str(pid), "-o", str(raw)]
     for native in (["--native"], []):
         with _started("py-spy", *command, *native) as recording:
-            said = recording.communicate(timeout=seconds + _ENDING_SECONDS)[0]
+            try:
+                said = recording.communicate(timeout=seconds + _ENDING_SECONDS)[0]
+            finally:
+                recording.send_signal(signal.SIGINT)
         if raw.exists():
             return raw.read_text
     raise ExchangeError(f"py-spy recorded nothing of process {pid}: {_last_line(said)}")

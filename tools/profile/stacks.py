@@ -17,8 +17,10 @@ from tools.profile.kernels import Kernels
 COMPILED, PYTHON, NATIVE, SYSTEM = "compiled", "python", "native", "system"
 
 _PERF_FRAME = re.compile(r"\s+([0-9a-f]+) (.*) \((.*)\)$")
-_SPY_ADDRESS = re.compile(r"0x([0-9a-f]+) \(\?\)$")
-_SPY_PYTHON = re.compile(r"(.*) \((.*\.py|<.*>)(?::\d+)?\)$")
+_SPY_ADDRESS = re.compile(r"0x([0-9a-f]+) \(.*\)$")
+_SPY_PYTHON = re.compile(r"(.*) \((.*\.py)(?::\d+)?\)$")
+_SPY_STARTER = "<frozen "
+"""Files of the interpreter that only lead to the program."""
 _SPY_NATIVE = re.compile(r"(.*) \((.*)\)$")
 _UNKNOWN = "[unknown]"
 _INTERPRETER = "_PyEval_EvalFrameDefault"
@@ -89,6 +91,8 @@ def _spy_frame(text: str, kernels: Kernels) -> Frame:
     if address := _SPY_ADDRESS.match(text):
         name = kernels.name(int(address[1], 16))
         return Frame(name, COMPILED) if name else NAMELESS
+    if _SPY_STARTER in text:
+        return NAMELESS
     if python := _SPY_PYTHON.match(text):
         return Frame(f"{python[1]} ({python[2].removeprefix('shm_exchange/')})", PYTHON)
     native = _SPY_NATIVE.match(text)

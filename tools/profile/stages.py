@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -70,12 +71,12 @@ def trace(stamps: Stamps) -> dict[str, Any]:
         order_id, whole = int(order["order_id"]), times[-1] - times[0]
         events += [_meta("thread_name", track, name=f"{track}. order {order_id}"), _meta("thread_sort_index", track, sort_index=track)]
         events.append(_slice(f"order {order_id}, {whole / 1e3:,.1f} µs", track, times[0] - begin, whole, {"order_id": order_id}))
-        for before, after, start, end in zip(moments, moments[1:], times, times[1:], strict=False):
+        for (before, start), (after, end) in pairwise(zip(moments, times, strict=True)):
             events.append(_slice(_stage(before, after), track, start - begin, end - start, {"ns": end - start}))
     return {"displayTimeUnit": "ns", "traceEvents": events}
 
 
-def _moments(stamps: Stamps) -> list[str]:
+def _moments(stamps: Stamps | np.void) -> list[str]:
     return [name for name in stamps.dtype.names or () if name.endswith("_ns")]
 
 
@@ -85,8 +86,8 @@ def _stage(before: str, after: str) -> str:
 
 def _row(order: np.void) -> dict[str, int]:
     """An order in figures: its stages, and all of them together."""
-    names = [name for name in order.dtype.names or () if name.endswith("_ns")]
-    parts = {_stage(before, after): int(order[after] - order[before]) for before, after in zip(names, names[1:], strict=False)}
+    names = _moments(order)
+    parts = {_stage(before, after): int(order[after] - order[before]) for before, after in pairwise(names)}
     return {"order": int(order["order_id"]), **parts, "all": sum(parts.values())}
 
 

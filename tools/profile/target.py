@@ -59,7 +59,8 @@ class Running:
     def __init__(self, command: Sequence[str], maps: Path) -> None:
         environment = os.environ | {VARIABLE: str(maps), "PATH": machine.search_path()}
         try:
-            self._process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=2)
+            found = machine.program(command[0]) or command[0]  # Popen itself would look along our own PATH
+            self._process = subprocess.Popen([found, *command[1:]], env=environment, stdin=subprocess.DEVNULL, stdout=2)
         except OSError as error:
             raise ConfigError(f"cannot start {command[0]}: {error.strerror}; give a command as you would type it, behind --") from error
 
