@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -46,18 +47,16 @@ def test_a_kernel_is_named_where_it_lies(tmp_path: Path, cache: Path, origin: st
     assert "_intrinsics.monotonic_ns [called from Python]" in places
     ordered = sorted(places.values())
     assert all(size > 0 for _, size in ordered)
-    assert all(start + size <= following for (start, size), (following, _) in zip(ordered, ordered[1:], strict=False)), "functions overlap"
+    assert all(start + size <= following for (start, size), (following, _) in pairwise(ordered)), "functions overlap"
 
 
 def test_where_no_map_can_be_written_kernels_run_and_it_is_said_once(tmp_path: Path) -> None:
     from numba import njit
 
     perf_map.start(tmp_path / "missing")
-    with pytest.warns(RuntimeWarning, match="cannot write perf's map of kernel names") as said:
+    with pytest.warns(RuntimeWarning, match=f"cannot write perf's map of kernel names.*{perf_map.VARIABLE}"):
         assert njit(lambda number: number + 1)(1) == 2
-        assert njit(lambda number: number + 2)(1) == 3
-    assert len(said) == 1
-    assert perf_map.VARIABLE in str(said[0].message)
+    assert njit(lambda number: number + 2)(1) == 3, "a second warning would be an error"
 
 
 def test_another_numba_is_told_in_words(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ from shm_exchange.domain.enums import CommandKind
 from shm_exchange.layout.records import COMMAND
 from shm_exchange.supervisor.supervisor import Supervisor
 
-BATCH = 1024
+BATCH = 4096
 
 
 def crossing() -> np.ndarray:
@@ -31,7 +31,8 @@ def main() -> None:
         commands = crossing()
         while True:
             gateway.submit_many(commands)
-            gateway.poll_array()
+            while len(gateway.poll_array()):
+                continue
 
 
 if __name__ == "__main__":

@@ -13,7 +13,8 @@ from xml.etree import ElementTree as ET
 import pytest
 
 import shm_exchange
-from tools.profile import machine, recipes, sampling
+from tools.profile import doctor, machine, recipes, sampling
+from tools.profile.__main__ import main
 
 CHECKOUT = Path(shm_exchange.__file__).parents[1]
 LOAD = ("--", "python", str(Path(__file__).with_name("load.py")))
@@ -35,6 +36,16 @@ def profile(*arguments: str, **changes: str) -> subprocess.CompletedProcess[str]
     )
 
 
+def call(*arguments: str) -> int:
+    """Its exit status, run in this very process."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["profile", *arguments])
+        try:
+            return main()
+        except SystemExit as leaving:
+            return int(str(leaving.code))
+
+
 def figures(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
     """The one JSON object."""
     assert done.returncode == 0, done.stderr
@@ -46,7 +57,7 @@ def figures(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
 
 def check_files(folder: Path, told: dict[str, Any]) -> None:
     """Every picture and file of a profile names the kernel that matches, under the one that calls it."""
-    svg = ET.parse(folder / "flame.svg").getroot()
+    svg = ET.parse(folder / "flame.svg").getroot()  # noqa: S314 (we wrote it)
     assert [title for title in svg.iter("{http://www.w3.org/2000/svg}title") if (title.text or "").startswith(MATCHING)]
     lines = (folder / "stacks.collapsed").read_text().splitlines()
     assert [line for line in lines if f"matcher.loop.run_slice;matcher.step.process;{MATCHING} " in line]
@@ -105,13 +116,12 @@ def test_a_switch_of_the_kernel_is_named_where_it_forbids(monkeypatch: pytest.Mo
     assert machine.why_no_py_spy().endswith("sudo sysctl kernel.yama.ptrace_scope=0")
 
 
-def test_a_recipe_that_cannot_be_had_says_why_in_one_line() -> None:
+def test_a_recipe_that_cannot_be_had_says_why_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     missing = [name for name, recipe in recipes.RECIPES.items() if machine.why_no_perf() or recipe.problem()]
     if not missing:
         pytest.skip("this machine has counters, memory sampling and tracepoints")
-    done = profile("record", f"--{missing[0]}", *LOAD)
-    assert done.returncode == 1
-    (line,) = done.stderr.splitlines()
+    assert call("record", f"--{missing[0]}", *LOAD) == 1
+    (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(f"error: --{missing[0]} cannot be had here: ")
 
 
@@ -129,25 +139,12 @@ def test_a_recipe_that_cannot_be_had_says_why_in_one_line() -> None:
     ],
 )
 def test_what_does_not_fit_is_refused_in_words(arguments: tuple[str, ...], status: int, word: str, capsys: pytest.CaptureFixture[str]) -> None:
-    from tools.profile.__main__ import main
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["profile", *arguments])
-        try:
-            ended = main()
-        except SystemExit as leaving:
-            ended = int(str(leaving.code))
-    assert ended == status
+    assert call(*arguments) == status
     assert word in capsys.readouterr().err
 
 
 def test_doctor_says_what_works_and_what_to_do(capsys: pytest.CaptureFixture[str]) -> None:
-    from tools.profile import doctor
-    from tools.profile.__main__ import main
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["profile", "doctor", "--json"])
-        status = main()
+    status = call("doctor", "--json")
     told = json.loads(capsys.readouterr().out)
     assert status == (0 if told["able"] else 1)
     assert [verdict["what"] for verdict in told["verdicts"]] == [verdict.what for verdict in doctor.verdicts()]

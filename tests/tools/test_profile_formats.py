@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -55,7 +56,10 @@ def test_stacks_of_perf_name_kernels_and_their_callers() -> None:
 
 
 def test_stacks_of_py_spy_keep_the_frames_of_python() -> None:
-    text = "0x77 (libc.so.6);_run_code (<frozen runpy>:88);run (shm_exchange/matcher/process.py:139);0x1004 (?);0x3010 (?) 7\nf (a.py);syscall (libc.so.6) 2\n"
+    text = (
+        "0x77 (libc.so.6);_run_code (<frozen runpy>:88);run (shm_exchange/matcher/process.py:139);0x1004 (?);0x3010 (?) 7\n"
+        "f (a.py);syscall (libc.so.6) 2\n"
+    )
     python = Frame("run (matcher/process.py)", PYTHON)
     assert [tuple(weighed) for weighed in from_py_spy(text, KERNELS)] == [
         ((python, Frame(LOOP, COMPILED), Frame(APPLY, COMPILED)), 7),
@@ -76,8 +80,6 @@ def test_callers_stop_at_a_kernel_that_several_call() -> None:
 
 
 def test_a_process_without_a_map_has_no_kernels(tmp_path: Path) -> None:
-    import os
-
     assert map_file(os.getpid()) is None
     assert kernels_of(os.getpid()).functions == []
     assert functions_in(tmp_path / "perf-1.map") == []
@@ -132,7 +134,7 @@ def test_boxes_lie_on_their_callers(profile: Profile) -> None:
 
 
 def test_a_flame_graph_is_xml_and_tells_on_hover(profile: Profile) -> None:
-    svg = ET.fromstring(flamegraph(formats.merged(profile), "a <matcher> & more", "how"))
+    svg = ET.fromstring(flamegraph(formats.merged(profile), "a <matcher> & more", "how"))  # noqa: S314 (we wrote it)
     titles = [title.text or "" for title in svg.iter("{http://www.w3.org/2000/svg}title")]
     assert titles[0] == "a <matcher> & more"
     assert f"{APPLY} (compiled by numba): 25.0% of 40 samples, 25.0% itself" in titles

@@ -90,17 +90,16 @@ def sample(pid: int, tool: str, seconds: float, rate: int, folder: Path) -> Prof
 
 
 def _perf(pid: int, handle: int, seconds: float, rate: int, folder: Path) -> Callable[[], str]:
-    """Record; returns how to read it."""
+    """Record; returns how to read it. perf starts `sleep` when it samples: so the seconds are those of sampling, however long it took to begin."""
     data = folder / "perf.data"
-    graph = f"dwarf,{_STACK_BYTES}"
-    command = ["record", "-q", "-e", str(machine.sampling_event()), "-F", str(rate), "--call-graph", graph, "-p", str(pid), "-o", str(data)]
-    with _started("perf", *command) as recording:
-        ends = (handle, pidfd.open_pidfd(recording.pid))
+    what = ["-e", str(machine.sampling_event()), "-F", str(rate), "--call-graph", f"dwarf,{_STACK_BYTES}"]
+    with _started("perf", "record", "-q", *what, "-p", str(pid), "-o", str(data), "--", "sleep", f"{seconds:g}") as recording:
+        over = pidfd.open_pidfd(recording.pid)
         try:
-            pidfd.readable(ends, seconds)
+            pidfd.readable((handle, over), seconds + _ENDING_SECONDS)
         finally:
             recording.send_signal(signal.SIGINT)
-            os.close(ends[1])
+            os.close(over)
         said = recording.communicate(timeout=_ENDING_SECONDS)[0]
     if not data.exists() or not data.stat().st_size:
         raise ExchangeError(f"perf recorded nothing of process {pid}: {_last_line(said)}")
