@@ -13,7 +13,7 @@ from shm_exchange.domain.enums import CommandKind
 from shm_exchange.layout.records import COMMAND
 from shm_exchange.supervisor.supervisor import Supervisor
 
-BATCH = 4096
+BATCH = 1024
 
 
 def crossing() -> np.ndarray:
@@ -27,7 +27,7 @@ def crossing() -> np.ndarray:
 
 def main() -> None:
     config = ExchangeConfig(f"load-{os.getpid()}", (Instrument("ACME"),), max_sessions=2, max_orders=4096)
-    with Supervisor(config, end_with_parent=True), Gateway.attach(config.name, session="load") as gateway:
+    with Supervisor(config, end_with_parent=True), Gateway.attach(config.name, session="load", lane_full="drop") as gateway:
         commands = crossing()
         while True:
             gateway.submit_many(commands)

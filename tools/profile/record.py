@@ -24,9 +24,11 @@ from tools.profile import formats, recipes, sampling
 from tools.profile.flamegraph import COLORS, flamegraph
 from tools.profile.kernels import map_file
 from tools.profile.options import positive
+from tools.profile.stacks import COMPILED, IN_PYTHON
 from tools.profile.target import GATEWAY, MATCHER, Running, Target, Wish, busy, running, running_exchange
 
 _ROWS = 15
+_FEW_SAMPLES = 200
 _RATE_MAX = 20_000
 
 
@@ -116,7 +118,10 @@ def _doubts(profile: sampling.Profile) -> list[str]:
     found = []
     if not profile.named:
         found.append(f"process {profile.pid} keeps no map of its kernels, so they are missing here: start it with {VARIABLE}={PERF_FOLDER}")
-    if profile.samples < 200:
+    native = sum(count for stack, count in profile.stacks if stack[0] == IN_PYTHON and all(frame.kind != COMPILED for frame in stack))
+    if native > profile.samples / 2:
+        found.append("most of it ran inside the interpreter: --sampler py-spy shows the functions of Python")
+    if profile.samples < _FEW_SAMPLES:
         found.append(f"only {profile.samples} samples: shares are rough; sample longer with --seconds, or give it more to do")
     return found
 
