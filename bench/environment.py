@@ -57,6 +57,7 @@ def warnings(env: dict[str, Any]) -> list[str]:
         (load > _LOAD_IDLE, f"load average is {load}: something else is running; stop it, or wait a minute"),
         (bool(env["virtual_machine"]), "virtual machine: the host takes time away unseen, which the tail shows; trust medians and best runs"),
         (env["governor"] not in (None, "performance"), f"governor is {env['governor']}: the clock follows the load; set it to performance"),
+        (env["governor"] is None, "governor unknown: this machine does not tell whether its clock follows the load; compare interleaved runs only"),
         (bool(env["turbo"]), "turbo is on: the clock follows heat and neighbours; switch it off, or compare interleaved runs only"),
         (env["clock_source"] not in (None, *_FAST_CLOCKS), f"clock source is {env['clock_source']}: reading it is a system call; use tsc"),
         (env["huge_pages"] == "always", "transparent huge pages are always on: compaction may stall a process; set them to madvise"),

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from shm_exchange.domain.config import ExchangeConfig
+from shm_exchange.domain.errors import ConfigError
 from shm_exchange.domain.instrument import Instrument
 from shm_exchange.supervisor.supervisor import Supervisor
 
@@ -24,6 +25,20 @@ def cores() -> tuple[int, int]:
     """(gateway's core, matcher's core): two different ones where there are two."""
     usable = sorted(os.sched_getaffinity(0))
     return usable[0], usable[-1]
+
+
+def spare_core() -> int | None:
+    """A core beside those two, where there is one. Caller: not pinned yet."""
+    usable = sorted(os.sched_getaffinity(0))
+    return usable[1] if len(usable) > 2 else None
+
+
+def two_cores(what: str) -> tuple[int, int]:
+    """`cores`, of which there must be two. Raises ConfigError."""
+    own, other = cores()
+    if own == other:
+        raise ConfigError(f"{what} needs two cores: both ends spin, and on one core neither would let the other run")
+    return own, other
 
 
 def bench_config(name: str, **sizes: int) -> ExchangeConfig:

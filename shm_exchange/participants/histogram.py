@@ -25,13 +25,27 @@ def new_histogram() -> Counts:
 
 
 @inlined
-def observe(counts, value):
-    """Count one value; a negative one as 0."""
+def bucket_of(value):
+    """Where a value is counted; a negative one as 0."""
     rest, shift = max(value, 0), 0
     while rest >= _LINEAR:
         rest >>= 1
         shift += 1
-    counts[_HALF * shift + rest] += 1
+    return _HALF * shift + rest
+
+
+@inlined
+def observe(counts, value):
+    """Count one value."""
+    counts[bucket_of(value)] += 1
+
+
+def value_of(bucket: int) -> int:
+    """The value that stands for a bucket: the middle of it."""
+    if bucket < _LINEAR:
+        return bucket
+    shift = bucket // _HALF - 1
+    return ((bucket - _HALF * shift) << shift) + (1 << shift) // 2
 
 
 def percentiles(counts: Counts, wanted: Sequence[float]) -> list[int]:
@@ -40,11 +54,4 @@ def percentiles(counts: Counts, wanted: Sequence[float]) -> list[int]:
     if not total:
         return [0] * len(wanted)
     ranks = [max(1, math.ceil(round(total * percent / 100, 6))) for percent in wanted]
-    return [_middle(int(bucket)) for bucket in np.searchsorted(np.cumsum(counts), ranks)]
-
-
-def _middle(bucket: int) -> int:
-    if bucket < _LINEAR:
-        return bucket
-    shift = bucket // _HALF - 1
-    return ((bucket - _HALF * shift) << shift) + (1 << shift) // 2
+    return [value_of(int(bucket)) for bucket in np.searchsorted(np.cumsum(counts), ranks)]

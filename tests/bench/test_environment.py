@@ -64,6 +64,7 @@ def test_a_quiet_machine_has_no_warnings():
         ("load_average", [0.9, 0, 0], "load average is 0.9"),
         ("virtual_machine", True, "virtual machine"),
         ("governor", "powersave", "powersave"),
+        ("governor", None, "governor unknown"),
         ("turbo", True, "turbo"),
         ("clock_source", "hpet", "hpet"),
         ("huge_pages", "always", "madvise"),
