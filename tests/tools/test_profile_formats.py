@@ -11,6 +11,7 @@ from xml.etree import ElementTree as ET
 import numpy as np
 import pytest
 
+from bench.stages import STAMPS
 from shm_exchange.runtime.perf_map import FROM_C, FROM_PYTHON
 from tools.profile import formats, stages
 from tools.profile.flamegraph import boxes, flamegraph
@@ -139,9 +140,6 @@ def test_a_flame_graph_is_xml_and_tells_on_hover(profile: Profile) -> None:
     assert titles[0] == "a <matcher> & more"
     assert f"{APPLY} (compiled by numba): 25.0% of 40 samples, 25.0% itself" in titles
     assert not [node for node in svg.iter() if node.tag.endswith(("script", "image", "link"))], "self-contained"
-
-
-STAMPS = np.dtype([("order_id", "i8"), *((f"{name}_ns", "i8") for name in ("planned", "enqueued", "dequeued", "matched", "visible"))])
 
 
 def test_stages_of_slow_orders_become_a_timeline() -> None:

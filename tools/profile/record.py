@@ -128,9 +128,9 @@ def _doubts(profile: sampling.Profile) -> list[str]:
 
 def _write(profile: sampling.Profile, target: Target, out: Path) -> None:
     subtitle = f"{profile.samples:,} samples in {profile.seconds:.1f} s, {profile.sampler}, {profile.rate} a second of running time"
-    (out / "flame.svg").write_text(flamegraph(formats.merged(profile), str(target), subtitle))
-    (out / "stacks.collapsed").write_text(formats.collapsed(profile))
-    (out / "speedscope.json").write_text(formats.speedscope(profile, str(target)))
+    (out / "flame.svg").write_text(flamegraph(formats.merged(profile), str(target), subtitle), encoding="utf-8")
+    (out / "stacks.collapsed").write_text(formats.collapsed(profile), encoding="utf-8")
+    (out / "speedscope.json").write_text(formats.speedscope(profile, str(target)), encoding="utf-8")
 
 
 def _show(profile: sampling.Profile, target: Target, out: Path, screen: Screen) -> None:
