@@ -65,8 +65,6 @@ def run(arguments: argparse.Namespace, command: Sequence[str]) -> int:
         sampler, notes = "", list[str]()
     else:
         sampler, notes = sampling.choose(arguments.sampler)
-    for note in notes:
-        screen.say(f"note: {note}")
     with TemporaryDirectory(prefix="shm_exchange-maps-") as maps, running(command, Path(maps)) if command else nullcontext() as child:
         target = _target(arguments, child, maps, screen)
         screen.say(f"{arguments.recipe or 'sampling'}: {target}, {arguments.seconds:g} s")

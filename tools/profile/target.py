@@ -33,6 +33,7 @@ class Target(NamedTuple):
     """Whom we look at."""
 
     exchange: str
+    """Empty for a process that was named by its pid: then nothing else is known either."""
     role: str
     session: str
     """Of a gateway; empty for a matcher."""
@@ -40,7 +41,7 @@ class Target(NamedTuple):
 
     def __str__(self) -> str:
         whose = f"{self.role} {self.session!r}" if self.session else self.role
-        return f"{whose} of {self.exchange}, process {self.pid}"
+        return f"{whose} of {self.exchange}, process {self.pid}" if self.exchange else f"process {self.pid}"
 
 
 class Wish(NamedTuple):
@@ -57,6 +58,8 @@ class Running:
     """A command whose processes keep maps of their kernels. What it prints goes to standard error; ours is for figures."""
 
     def __init__(self, command: Sequence[str], maps: Path) -> None:
+        if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # in a script's background; the command would inherit it, and ignore our Ctrl-C
+            signal.signal(signal.SIGINT, signal.default_int_handler)
         environment = os.environ | {VARIABLE: str(maps), "PATH": machine.search_path()}
         try:
             found = machine.program(command[0]) or command[0]  # Popen itself would look along our own PATH
