@@ -78,6 +78,13 @@ def bytes_text(count: int) -> str:
     return f"{count / 1e3:,.0f} kB" if count < 10_000_000 else f"{count / 1e6:,.1f} MB"
 
 
+def duration_text(nanoseconds: int) -> str:
+    """A duration as people say it: of what is fast."""
+    if nanoseconds < 1_000_000:
+        return f"{nanoseconds / 1e3:.1f} µs"
+    return f"{nanoseconds / 1e6:.2f} ms" if nanoseconds < 1_000_000_000 else f"{nanoseconds / 1e9:.2f} s"
+
+
 class Compiling:
     """Shows what `ensure_warm` compiles: call it with a step, how many are done, and how many there are."""
 

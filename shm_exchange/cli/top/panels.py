@@ -1,0 +1,288 @@
+"""Looks and figures as lines of text: every panel of the screen is a function of what was read and of its size. Pure."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import NamedTuple
+
+from rich.text import Text
+
+from shm_exchange.cli.screen import duration_text
+from shm_exchange.cli.top.alarms import Alarm, Severity, age_text
+from shm_exchange.cli.top.figures import Figures
+from shm_exchange.cli.top.probe import RoundTrips
+from shm_exchange.cli.top.reading import Reading
+from shm_exchange.cli.top.tape import Trade
+from shm_exchange.cli.top.text import (
+    BAD,
+    BANNER,
+    BUY,
+    DIM,
+    GOOD,
+    SELL,
+    TITLE,
+    WARN,
+    Column,
+    bar_line,
+    block,
+    cell,
+    heading,
+    number,
+    percent,
+    row,
+    spark,
+)
+from shm_exchange.client import Depth
+from shm_exchange.client.view import Level
+from shm_exchange.domain.enums import Side
+
+Lines = list[Text]
+HEADLINE_HEIGHT = 3
+_FIGURE_WIDTH = 9
+_SIGNS = {Severity.ERROR: "✖ ", Severity.WARNING: "▲ ", Severity.NOTE: "· "}
+_STYLES = {Severity.ERROR: BANNER, Severity.WARNING: WARN, Severity.NOTE: DIM}
+_STATES = {"running": ("● running", GOOD), "starting": ("◌ starting", WARN), "stopped": ("■ ended", WARN), "dead": ("✖ dead", BAD)}
+
+
+class Shown(NamedTuple):
+    """What the user has chosen to see."""
+
+    symbol: str
+    all_trades: bool = False
+    paused: bool = False
+    first_row: int = 0
+    """Of the participants."""
+
+
+def state_of(reading: Reading) -> tuple[str, str]:
+    """The exchange's state as a word, and its colour."""
+    if not reading.is_current:
+        return "✖ gone", BAD
+    matcher = reading.processes.get(reading.status["matcher_pid"])
+    if matcher is not None and matcher.state == "stopped":
+        return "✖ matcher stopped", BAD
+    return _STATES.get(reading.status["matcher"], ("? unknown", BAD))
+
+
+def title(reading: Reading, shown: Shown, width: int) -> Text:
+    """The name, the state, the time of the look."""
+    state, _ = state_of(reading)
+    left = Text("shm-exchange top  ").append(reading.config.name, style="bold").append(f"   {state}")
+    if shown.paused:
+        left.append("   ‖ paused")
+    return bar_line(left, f"{clock_text(reading.clock_ns, digits=0)} ", width, TITLE if reading.is_live else BANNER)
+
+
+def headline(reading: Reading, figures: Figures, trips: RoundTrips | None, width: int) -> Lines:
+    """The most important figures with their words below, and a line with the last minutes and the round trip."""
+    items = _headline_items(reading, figures)
+    while len(items) > 3 and sum(_figure_width(item) for item in items) > width - 2:
+        items.pop()
+    spare = max(0, width - 2 - sum(_figure_width(item) for item in items)) // len(items)
+    columns = [Column("", _figure_width(item) - 1 + spare, right=True) for item in items]
+    values = row(columns, [Text(value, style="bold") for value, _ in items])
+    words = row(columns, [Text(word, style=DIM) for _, word in items])
+    latency = _latency(reading, trips)
+    room = max(0, width - 2 - latency.cell_len)
+    line = Text(" ").append_text(_pulse(reading, figures, room)).append_text(latency)
+    return [cell(values, width), cell(words, width), cell(line, width)]
+
+
+def _figure_width(item: tuple[str, str]) -> int:
+    """Of a figure and its word with a gap; it does not change with every digit."""
+    return max(_FIGURE_WIDTH, *(len(text) for text in item)) + 1
+
+
+def _headline_items(reading: Reading, figures: Figures) -> list[tuple[str, str]]:
+    """Live: rates; else what it came to. Values and their words, the most important first."""
+    status = reading.status
+    times = [
+        (_duration(figures.command_ns), "a command"),
+        (_duration(figures.sweep_ns), "a sweep"),
+        ("-" if figures.batch is None else f"{figures.batch:,.1f}", "in a sweep"),
+    ]
+    totals = [(number(status[name]), name) for name in ("commands", "trades", "rejects")]
+    if not reading.is_live:
+        return [*totals, (number(status["open_orders"]), "open orders"), *times, (number(status["events"]), "events")]
+    return [
+        (number(figures.commands), "commands/s"),
+        (number(figures.trades), "trades/s"),
+        (number(figures.rejects), "rejects/s"),
+        (number(status["open_orders"]), "open orders"),
+        (percent(figures.busy), "matcher busy"),
+        *times[:2],
+        *totals[:2],
+        times[2],
+        (number(figures.events), "events/s"),
+        (number(figures.parks), "sleeps/s"),
+    ]
+
+
+def _duration(nanoseconds: float | None) -> str:
+    if nanoseconds is None:
+        return "-"
+    return f"{nanoseconds:,.0f} ns" if nanoseconds < 1000 else duration_text(round(nanoseconds))
+
+
+def _pulse(reading: Reading, figures: Figures, width: int) -> Text:
+    """Commands a second of the last seconds, as far as there is room."""
+    if not figures.history or not reading.is_live:
+        words = "its book, lanes and counters as they were last" if not reading.is_live else "commands/s by the second"
+        return cell(words, width, style=DIM)
+    bars = min(len(figures.history), 60, max(0, width - 18))
+    highest = f" peak {number(max(figures.history[-bars:], default=0))}/s"
+    return cell(spark(figures.history, bars).append(highest, style=DIM), width)
+
+
+def _latency(reading: Reading, trips: RoundTrips | None) -> Text:
+    if trips is None:
+        return Text("round trip: --probe measures it" if reading.is_live else "", style=DIM)
+    if not trips.measured:
+        return Text("round trip: no answer yet", style=DIM)
+    words = "  ".join(f"{word} {duration_text(value)}" for word, value in trips.words())
+    return Text("round trip ", style=DIM).append(words, style="bold").append(f"  of {trips.measured:,}", style=DIM)
+
+
+def alarm_lines(found: Sequence[Alarm], width: int, limit: int | None = None) -> Lines:
+    """Alarms, wrapped; at most `limit` lines, the last of which says how many are not shown."""
+    if not found:
+        return [cell(" no warnings", width, style=DIM)]
+    lines: Lines = []
+    for index, alarm in enumerate(found):
+        wrapped = textwrap.wrap(alarm.text, max(20, width - 4), break_on_hyphens=False)
+        is_last = index == len(found) - 1
+        if limit is not None and index and len(lines) + len(wrapped) + (not is_last) > limit:
+            rest = f" … and {len(found) - index} more: w shows all"
+            return [*lines, cell(rest, width, style=DIM)] if len(lines) < limit else [*lines[:-1], cell(f"{rest}", width, style=DIM)]
+        for part, text in enumerate(wrapped):
+            lines.append(cell(f" {'  ' if part else _SIGNS[alarm.severity]}{text}", width, style=_STYLES[alarm.severity]))
+    return lines[:limit]
+
+
+def ladder(reading: Reading, shown: Shown, size: tuple[int, int]) -> Lines:
+    """The book of the chosen instrument: bids and asks side by side, the best on top, with bars of what is open there."""
+    width, height = size
+    symbols = [instrument.symbol for instrument in reading.config.instruments]
+    place = f" {symbols.index(shown.symbol) + 1}/{len(symbols)}" if len(symbols) > 1 else ""
+    book = reading.books.get(shown.symbol)
+    if book is None:
+        why = "not read yet" if shown.symbol not in reading.busy else "overwritten while it was read"
+        return [bar_line(f"{shown.symbol}{place}", "", width), cell(f" {why}", width, style=DIM)]
+    lines = [bar_line(Text(f"{shown.symbol}{place}").append(_market(book), style="not bold"), Text(_age(reading, book), style="not bold"), width)]
+    if not book.bids and not book.asks:
+        return [*lines, cell(" the book is empty", width, style=DIM)]
+    levels = max(len(book.bids), len(book.asks))
+    sizes = _ladder_sizes(book, width)
+    highest = max((level.quantity for level in (*book.bids, *book.asks)), default=Decimal(1)) or Decimal(1)
+    for index in range(min(levels, height - 1)):
+        bid, ask = (side[index] if index < len(side) else None for side in (book.bids, book.asks))
+        line = _half(bid, highest, sizes, is_bid=True, is_best=not index)
+        line.append(" │ ", style=DIM).append_text(_half(ask, highest, sizes, is_bid=False, is_best=not index))
+        lines.append(cell(line, width))
+    return lines
+
+
+def _market(book: Depth) -> str:
+    last = f"   last {book.last.price} × {amount(book.last.quantity)}" if book.last else ""
+    spread = f"   spread {book.ask.price - book.bid.price}" if book.bid and book.ask else ""
+    return last + spread
+
+
+def _age(reading: Reading, book: Depth) -> str:
+    """How old the newest change of the visible book is; of a book that no longer changes: when that was."""
+    if not book.time_ns:
+        return ""
+    seconds = max(0, reading.clock_ns - book.time_ns) / 1e9
+    return f"{age_text(seconds)} old" if reading.is_live else f"at {clock_text(book.time_ns, digits=0)}"
+
+
+class _Sizes(NamedTuple):
+    price: int
+    quantity: int
+    bar: int
+
+
+def _ladder_sizes(book: Depth, width: int) -> _Sizes:
+    levels = [*book.bids, *book.asks]
+    price = max(len(str(level.price)) for level in levels)
+    quantity = max(len(amount(level.quantity)) for level in levels)
+    return _Sizes(price, quantity, max(0, (width - 5 - 2 * (price + quantity + 3)) // 2))
+
+
+def _half(level: Level | None, highest: Decimal, sizes: _Sizes, *, is_bid: bool, is_best: bool) -> Text:
+    """One level of one side: the price next to the middle, the bar outside."""
+    style = BUY if is_bid else SELL
+    if level is None:
+        return Text(" " * (sizes.price + sizes.quantity + sizes.bar + 3))
+    price = cell(str(level.price), sizes.price, right=is_bid, style=f"bold {style}" if is_best else style)
+    quantity = cell(amount(level.quantity), sizes.quantity, right=True)
+    shade = block(float(level.quantity / highest), sizes.bar, style, leans_right=is_bid)
+    parts = [shade, quantity, price] if is_bid else [price, quantity, shade]
+    return Text(" " if is_bid else "").append_text(Text("  " if is_bid else " ").join(parts))
+
+
+def amount(quantity: Decimal) -> str:
+    """A quantity with all its digits."""
+    return f"{quantity:,}"
+
+
+def tape(reading: Reading, shown: Shown, size: tuple[int, int]) -> Lines:
+    """The last trades, the newest on top; the side is the incoming order's."""
+    width, height = size
+    trades = reading.trades.get(None if shown.all_trades else shown.symbol, [])[: max(0, height - 1)]
+    unseen = f"{number(reading.events_unseen)} events unseen" if reading.events_unseen else ""
+    what = "trades of all" if shown.all_trades else "trades"
+    lines = [bar_line(what, Text(unseen, style="not bold"), width)]
+    if not trades:
+        return [*lines, cell(" none seen yet" if reading.is_live else " none in the last events", width, style=DIM)]
+    digits = 3 if width >= 34 else 0
+    price = max(len(str(trade.price)) for trade in trades)
+    quantity = max(len(amount(trade.quantity)) for trade in trades)
+    symbol = max(len(trade.symbol) for trade in trades) if shown.all_trades else 0
+    columns = [Column("", 12 if digits else 8), *([Column("", symbol)] if symbol else []), Column("", 4), Column("", price, right=True)]
+    columns.append(Column("", max(quantity, min(quantity + 2, width - sum(c.width + 1 for c in columns) - 1)), right=True))
+    return [*lines, *(cell(row(columns, _trade_cells(trade, digits, with_symbol=bool(symbol))), width) for trade in trades)]
+
+
+def _trade_cells(trade: Trade, digits: int, *, with_symbol: bool) -> list[Text]:
+    word, style = ("buy", BUY) if trade.side is Side.BUY else ("sell", SELL)
+    cells = [Text(clock_text(trade.time_ns, digits=digits), style=DIM)]
+    cells += [Text(trade.symbol)] if with_symbol else []
+    return [*cells, Text(word, style=style), Text(str(trade.price), style=style), Text(amount(trade.quantity))]
+
+
+def tops(reading: Reading, shown: Shown, size: tuple[int, int]) -> Lines:
+    """The best prices of all books that were read; the chosen one is marked and always in sight."""
+    width, height = size
+    symbols = list(reading.books)
+    room = max(1, height - 1)
+    first = max(0, min(symbols.index(shown.symbol) - room // 2, len(symbols) - room)) if shown.symbol in symbols else 0
+    each = max(6, (width - 24) // 5)
+    titles = ("bid size", "bid", "ask", "ask size", "last")
+    columns = [Column("books", 18), *(Column(text, each - 1, right=True) for text in titles)]
+    lines = [heading(columns, width)]
+    for symbol in symbols[first : first + room]:
+        book, mark = reading.books[symbol], "▸ " if symbol == shown.symbol else "  "
+        cells = [Text(mark + symbol, style="bold" if symbol == shown.symbol else ""), *_top_cells(book)]
+        lines.append(cell(row(columns, cells), width))
+    return lines
+
+
+def _top_cells(book: Depth) -> list[Text]:
+    bid, ask = book.bid, book.ask
+    return [
+        Text(amount(bid.quantity) if bid else "-"),
+        Text(str(bid.price) if bid else "-", style=BUY),
+        Text(str(ask.price) if ask else "-", style=SELL),
+        Text(amount(ask.quantity) if ask else "-"),
+        Text(str(book.last.price) if book.last else "-"),
+    ]
+
+
+def clock_text(nanoseconds: int, *, digits: int = 3) -> str:
+    """Local time of day."""
+    text = datetime.fromtimestamp(nanoseconds / 1e9).astimezone().strftime("%H:%M:%S.%f")
+    return text[: 9 + digits] if digits else text[:8]
