@@ -112,7 +112,7 @@ class EventFeed:
         return int(self._words["event_tail"][0])
 
     def seek(self, number: int) -> None:
-        """Go on with event `number`, at most the next one to come. What lies between is not read; what was overwritten is EventsLost at the next poll."""
+        """Go on with event `number`, at most with the next one to come. What was overwritten is EventsLost at the next poll."""
         self._feed["next_event"] = min(max(1, number), self.tail)
 
     def poll_array(self, limit: int | None = None) -> np.ndarray[Any, np.dtype[np.void]]:

@@ -112,7 +112,7 @@ def _of_cores(reading: Reading, rows: list[Participant]) -> Iterator[Alarm]:
     if 1 + len(sessions) > reading.cores:
         own = " (this screen's probe is one of them)" if reading.own_pid in sessions else ""
         who = f"a matcher and {len(sessions)} {'process' if len(sessions) == 1 else 'processes'} with sessions{own}"
-        text = f"{who} share {reading.cores} {'core' if reading.cores == 1 else 'cores'}: nobody spins, and who waits for a core waits longest"
+        text = f"{who} share {reading.cores} {'core' if reading.cores == 1 else 'cores'}: nobody spins, and latencies are those of the scheduler"
         yield Alarm(Severity.NOTE, text)
     for row in sessions.values():
         if row.process.pinned and matcher.process.pinned and row.process.core == matcher.process.core and reading.cores > 1:
@@ -121,6 +121,8 @@ def _of_cores(reading: Reading, rows: list[Participant]) -> Iterator[Alarm]:
 
 def age_text(seconds: float) -> str:
     """How long ago, to two places."""
+    if seconds < 1:
+        return f"{seconds * 1000:.0f} ms"
     if seconds < 60:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(int(seconds), 60)

@@ -3,6 +3,7 @@
 small     title, headline, warnings                 large     title, headline, warnings
           processes over the whole width                      processes │ ladder
           ladder │ trades                                     books     │ trades
+                                                          pace      │
 """
 
 from __future__ import annotations
@@ -11,11 +12,13 @@ from typing import NamedTuple, TypeAlias
 
 from shm_exchange.cli.top.panels import HEADLINE_HEIGHT
 
-PANELS = ("title", "headline", "alarms", "crowd", "ladder", "tape", "tops")
+PANELS = ("title", "headline", "alarms", "crowd", "ladder", "tape", "tops", "pace")
 _LARGE = (120, 30)
 _AIR_FROM = 30
 """Lines from which a blank one parts the panels."""
-_TAPE_WIDTH = 34
+_TAPE_WIDTH, _TAPE_FROM = 34, 76
+_CHART_LINES = (3, 8)
+"""A chart of fewer says nothing, one of more no more."""
 _RIGHT_WIDTHS = (46, 68)
 _CROWD_AT_LEAST = 4
 
@@ -49,13 +52,14 @@ def arrange(size: tuple[int, int], *, rows: int, alarms: int, books: int, depth:
 def _small(width: int, top: int, body: int, rows: int, depth: int, air: int) -> Places:
     crowd = min(1 + rows, max(_CROWD_AT_LEAST, body // 2, body - air - 1 - depth), body)
     market = max(0, body - crowd - air)
-    tape = min(_TAPE_WIDTH, width * 2 // 5)
+    tape = _TAPE_WIDTH if width >= _TAPE_FROM else width * 2 // 5
     y = top + crowd + air
     return {
         "crowd": Place(0, top, width, crowd),
         "ladder": Place(0, y, width - tape - 1, market),
         "tape": Place(width - tape, y, tape, market),
         "tops": _NOWHERE,
+        "pace": _NOWHERE,
     }
 
 
@@ -65,9 +69,12 @@ def _large(width: int, top: int, body: int, rows: int, books: int, depth: int) -
     tops = min(1 + books, body // 3)
     crowd = min(1 + rows, body - tops - 1)
     ladder = min(1 + depth, body * 3 // 5)
+    below = crowd + 1 + tops + 1
+    chart = min(body - below, 2 + _CHART_LINES[1]) if body - below >= 2 + _CHART_LINES[0] else 0
     return {
         "crowd": Place(0, top, left, crowd),
         "tops": Place(0, top + crowd + 1, left, tops),
+        "pace": Place(0, top + below, left, chart) if chart else _NOWHERE,
         "ladder": Place(left + 1, top, right, ladder),
         "tape": Place(left + 1, top + ladder + 1, right, max(0, body - ladder - 1)),
     }

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _LOOK_SECONDS = 0.5
 """Between the two looks that a rate needs."""
 _PROBES = 25
-_NICENESS = 10
+_NICENESS = 19
 """Where cores are few, the screen waits and not the exchange."""
 
 

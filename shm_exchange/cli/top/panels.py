@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from rich.text import Text
 
-from shm_exchange.cli.screen import duration_text
+from shm_exchange.cli.screen import bytes_text, duration_text
 from shm_exchange.cli.top.alarms import Alarm, Severity, age_text
 from shm_exchange.cli.top.figures import Figures
 from shm_exchange.cli.top.probe import RoundTrips
@@ -20,15 +20,18 @@ from shm_exchange.cli.top.text import (
     BAD,
     BANNER,
     BUY,
+    BUY_BAR,
     DIM,
     GOOD,
     SELL,
+    SELL_BAR,
     TITLE,
     WARN,
     Column,
     bar_line,
     block,
     cell,
+    chart,
     heading,
     number,
     percent,
@@ -42,6 +45,8 @@ from shm_exchange.domain.enums import Side
 Lines = list[Text]
 HEADLINE_HEIGHT = 3
 _FIGURE_WIDTH = 9
+_ROOMY = 100
+"""Columns from which there is room for more than the most important."""
 _SIGNS = {Severity.ERROR: "✖ ", Severity.WARNING: "▲ ", Severity.NOTE: "· "}
 _STYLES = {Severity.ERROR: BANNER, Severity.WARNING: WARN, Severity.NOTE: DIM}
 _STATES = {"running": ("● running", GOOD), "starting": ("◌ starting", WARN), "stopped": ("■ ended", WARN), "dead": ("✖ dead", BAD)}
@@ -70,19 +75,26 @@ def state_of(reading: Reading) -> tuple[str, str]:
 def title(reading: Reading, shown: Shown, width: int) -> Text:
     """The name, the state, the time of the look."""
     state, _ = state_of(reading)
-    left = Text("shm-exchange top  ").append(reading.config.name, style="bold").append(f"   {state}")
+    left = Text("shm-exchange top  ").append(reading.config.name).append(f"   {state}")
+    if reading.is_live:
+        left.append(f"   up {age_text((reading.clock_ns - reading.started_ns) / 1e9)}", style="not bold")
+    if width >= _ROOMY:
+        left.append(f"   {bytes_text(reading.status['memory_bytes'])} of shared memory", style="not bold")
     if shown.paused:
         left.append("   ‖ paused")
-    return bar_line(left, f"{clock_text(reading.clock_ns, digits=0)} ", width, TITLE if reading.is_live else BANNER)
+    own = f"this screen: {percent(reading.own_cpu)} cpu   " if reading.own_cpu is not None and width >= _ROOMY else ""
+    right = Text(f"{own}{clock_text(reading.clock_ns, digits=0)} ", style="not bold")
+    return bar_line(left, right, width, TITLE if reading.is_live else BANNER)
 
 
 def headline(reading: Reading, figures: Figures, trips: RoundTrips | None, width: int) -> Lines:
     """The most important figures with their words below, and a line with the last minutes and the round trip."""
     items = _headline_items(reading, figures)
-    while len(items) > 3 and sum(_figure_width(item) for item in items) > width - 2:
+    air = 1 if width < _ROOMY else 4
+    while len(items) > 3 and sum(_figure_width(item) + air for item in items) > width - 2:
         items.pop()
-    spare = max(0, width - 2 - sum(_figure_width(item) for item in items)) // len(items)
-    columns = [Column("", _figure_width(item) - 1 + spare, right=True) for item in items]
+    spare = max(0, width - 2 - sum(_figure_width(item) + 1 for item in items)) // len(items)
+    columns = [Column("", _figure_width(item) + spare, right=True) for item in items]
     values = row(columns, [Text(value, style="bold") for value, _ in items])
     words = row(columns, [Text(word, style=DIM) for _, word in items])
     latency = _latency(reading, trips)
@@ -92,8 +104,8 @@ def headline(reading: Reading, figures: Figures, trips: RoundTrips | None, width
 
 
 def _figure_width(item: tuple[str, str]) -> int:
-    """Of a figure and its word with a gap; it does not change with every digit."""
-    return max(_FIGURE_WIDTH, *(len(text) for text in item)) + 1
+    """Of a figure and its word; it does not change with every digit."""
+    return max(_FIGURE_WIDTH, *(len(text) for text in item))
 
 
 def _headline_items(reading: Reading, figures: Figures) -> list[tuple[str, str]]:
@@ -106,18 +118,18 @@ def _headline_items(reading: Reading, figures: Figures) -> list[tuple[str, str]]
     ]
     totals = [(number(status[name]), name) for name in ("commands", "trades", "rejects")]
     if not reading.is_live:
-        return [*totals, (number(status["open_orders"]), "open orders"), *times, (number(status["events"]), "events")]
+        return [*totals, (number(status["open_orders"]), "open"), *times, (number(status["events"]), "events")]
     return [
         (number(figures.commands), "commands/s"),
         (number(figures.trades), "trades/s"),
         (number(figures.rejects), "rejects/s"),
-        (number(status["open_orders"]), "open orders"),
+        (number(status["open_orders"]), "open"),
         (percent(figures.busy), "matcher busy"),
         *times[:2],
         *totals[:2],
         times[2],
-        (number(figures.events), "events/s"),
         (number(figures.parks), "sleeps/s"),
+        (number(figures.events), "events/s"),
     ]
 
 
@@ -185,6 +197,21 @@ def ladder(reading: Reading, shown: Shown, size: tuple[int, int]) -> Lines:
     return lines
 
 
+def pace(figures: Figures, size: tuple[int, int]) -> Lines:
+    """Commands a second of the last minutes as a chart."""
+    width, height = size
+    values = figures.history[-max(1, width - 2) :]
+    lines = [bar_line("commands/s", Text(f"peak {number(max(values, default=None))}" if values else "", style="not bold"), width)]
+    if height < 2 or not values:
+        return lines
+    bars = (Text(" ").append_text(line) for line in chart(values, width - 2, height - 2))
+    return [*lines, *bars, cell(f"{_span(len(values))} ", width, right=True, style=DIM)]
+
+
+def _span(seconds: int) -> str:
+    return f"the last {seconds} s" if seconds < 120 else f"the last {seconds // 60} min"
+
+
 def _market(book: Depth) -> str:
     last = f"   last {book.last.price} × {amount(book.last.quantity)}" if book.last else ""
     spread = f"   spread {book.ask.price - book.bid.price}" if book.bid and book.ask else ""
@@ -219,7 +246,7 @@ def _half(level: Level | None, highest: Decimal, sizes: _Sizes, *, is_bid: bool,
         return Text(" " * (sizes.price + sizes.quantity + sizes.bar + 3))
     price = cell(str(level.price), sizes.price, right=is_bid, style=f"bold {style}" if is_best else style)
     quantity = cell(amount(level.quantity), sizes.quantity, right=True)
-    shade = block(float(level.quantity / highest), sizes.bar, style, leans_right=is_bid)
+    shade = block(float(level.quantity / highest), sizes.bar, BUY_BAR if is_bid else SELL_BAR, leans_right=is_bid)
     parts = [shade, quantity, price] if is_bid else [price, quantity, shade]
     return Text(" " if is_bid else "").append_text(Text("  " if is_bid else " ").join(parts))
 

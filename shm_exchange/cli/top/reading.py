@@ -23,6 +23,7 @@ _BOOKS_A_LOOK = 32
 PROCESSES_SECONDS = 1.0
 """cpu shares of a shorter time say little, and /proc costs more than shared memory."""
 _HANGS_SECONDS = 1.0
+_COST_NS = 3_000_000_000
 
 
 class Reading(NamedTuple):
@@ -33,6 +34,8 @@ class Reading(NamedTuple):
     """CLOCK_MONOTONIC."""
     clock_ns: int
     """Since 1970."""
+    started_ns: int
+    """When the exchange was made, likewise."""
     status: Mapping[str, Any]
     """As `supervisor.status.status_of` tells it; waiting commands are counted in the lane itself when no matcher does it."""
     processes: Mapping[int, ProcessFigures]
@@ -45,6 +48,8 @@ class Reading(NamedTuple):
     cores: int
     """Processes that can run at the same time."""
     own_pid: int
+    own_cpu: float | None
+    """What looking costs us: of one core, in the last seconds; None in the first ones."""
     is_current: bool
     """False once the exchange has ended and its memory was removed: this is what it was then."""
 
@@ -68,6 +73,8 @@ class Reader:
         self._seen: dict[int, ProcessFigures] = {}
         self._every_ns = int(processes_seconds * 1e9)
         self._looked_ns = 0
+        self._cost: float | None = None
+        self._cost_since = (time.monotonic_ns(), time.process_time_ns())
 
     def read(self, symbol: str | None = None) -> Reading:
         """Everything now. `symbol`: the instrument whose trades are wanted (default: the first)."""
@@ -83,6 +90,7 @@ class Reader:
             config=self.config,
             now_ns=now,
             clock_ns=time.time_ns(),
+            started_ns=self._segment.generation,
             status=status,
             processes=self._seen,
             busy=self._read_books(symbol),
@@ -91,8 +99,17 @@ class Reader:
             events_unseen=self._tape.unseen,
             cores=parallel_processes(),
             own_pid=os.getpid(),
+            own_cpu=self._own_cpu(now),
             is_current=self._segment.is_current,
         )
+
+    def _own_cpu(self, now: int) -> float | None:
+        """Anew every few seconds."""
+        since, spent = self._cost_since
+        if now - since >= _COST_NS:
+            self._cost_since = now, time.process_time_ns()
+            self._cost = (self._cost_since[1] - spent) / (now - since)
+        return self._cost
 
     def _read_books(self, symbol: str) -> frozenset[str]:
         """Copy the books that changed; returns those that could not be copied."""

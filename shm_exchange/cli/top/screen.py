@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from typing import ClassVar, NamedTuple
 
@@ -12,7 +12,10 @@ from rich.text import Text
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
+from textual.geometry import Region
 from textual.screen import ModalScreen
+from textual.strip import Strip
+from textual.widget import Widget
 from textual.widgets import Footer, Static
 
 from shm_exchange.cli.top import panels
@@ -53,19 +56,34 @@ class Look(NamedTuple):
     alarms: list[Alarm]
 
 
-class Panel(Static):
-    """Lines that are drawn anew only where they have changed."""
+class Panel(Widget):
+    """Lines of text, of which only those that have changed are drawn anew: textual's own widgets lay out everything, and cost ten times as much."""
 
     def __init__(self, name: str) -> None:
-        super().__init__(id=name, markup=False)
-        self._lines = Text()
+        super().__init__(id=name)
+        self._lines: list[Text] = []
+        self._strips: list[Strip] = []
 
-    def put(self, lines: Sequence[Text]) -> None:
+    def put(self, lines: list[Text]) -> None:
         """Show these lines."""
-        text = Text("\n", no_wrap=True, end="").join(lines)
-        if text != self._lines or text.spans != self._lines.spans:
-            self._lines = text
-            self.update(text, layout=False)
+        before, self._lines = self._lines, lines
+        base, changed = self.rich_style, []
+        strips = self._strips[: len(lines)]
+        for y, line in enumerate(lines):
+            if y < len(strips) and line == before[y] and line.style == before[y].style:
+                continue
+            style = base + self.app.console.get_style(line.style)  # a line without spans is rendered without its style
+            strips[y : y + 1] = [Strip(line.render(self.app.console)).apply_style(style)]
+            changed.append(Region(0, y, self.size.width, 1))
+        if len(lines) < len(before):
+            changed = [Region(0, 0, *self.size)]
+        self._strips = strips
+        if changed:
+            self.refresh(*changed)
+
+    def render_line(self, y: int) -> Strip:
+        """One line of the panel."""
+        return self._strips[y] if y < len(self._strips) else Strip.blank(self.size.width, self.rich_style)
 
 
 class Sheet(ModalScreen[None]):
@@ -87,24 +105,26 @@ class Sheet(ModalScreen[None]):
 class TopScreen(App[None]):
     """An exchange, five times a second. Caller: closes reader and probe."""
 
+    TITLE = "shm-exchange top"
     ENABLE_COMMAND_PALETTE = False
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("q", "quit", "Quit"),
-        Binding("left,shift+tab", "turn(-1)", "Instrument", key_display="←", priority=True),
-        Binding("right,tab", "turn(1)", "Instrument", key_display="→", priority=True),
+        Binding("right,tab", "turn(1)", "Instrument", key_display="← →", priority=True),
+        Binding("left,shift+tab", "turn(-1)", show=False, priority=True),
+        Binding("down", "move(1)", "Scroll", key_display="↑ ↓"),
+        Binding("up", "move(-1)", show=False),
         Binding("p", "pause", "Pause"),
         Binding("a", "all_trades", "All trades"),
         Binding("w", "warnings", "Warnings"),
         Binding("question_mark", "explain", "Help", key_display="?"),
-        Binding("down", "move(1)", show=False),
-        Binding("up", "move(-1)", show=False),
     ]
     CSS = """
     Screen { background: #10161e; color: #dbe4ee; overflow: hidden; }
     Panel { position: absolute; }
     Footer { background: #253141; }
     Sheet { align: center middle; background: #10161e 60%; }
-    #sheet { width: auto; max-width: 100%; height: auto; max-height: 100%; padding: 0 1; border: round #6cb6ff; background: #18212c; overflow-y: auto; }
+    #sheet { width: auto; max-width: 100%; height: auto; max-height: 100%; padding: 0 1; overflow-y: auto; }
+    #sheet { border: round #6cb6ff; background: #18212c; }
     #sheet Static { width: auto; height: auto; }
     """
 
@@ -193,6 +213,8 @@ class TopScreen(App[None]):
                 return panels.ladder(reading, shown, size)
             case "tape":
                 return panels.tape(reading, shown, size)
+            case "pace":
+                return panels.pace(look.figures, size)
             case _:
                 return panels.tops(reading, shown, size)
 

@@ -9,19 +9,16 @@ from collections import defaultdict, deque
 from decimal import Decimal
 from typing import NamedTuple
 
-import numpy as np
-
-from shm_exchange.client import EventFeed
+from shm_exchange.client import Event, EventFeed
 from shm_exchange.domain.enums import EventKind, Side
 from shm_exchange.domain.errors import EventsLost
 from shm_exchange.domain.instrument import Instrument
-from shm_exchange.layout.records import EVENT
 from shm_exchange.shm import Segment
 
 _EVENTS_A_LOOK = 256
 _EVENTS_AT_FIRST = 4096
 KEPT = 100
-"""Trades kept of an instrument."""
+"""Trades kept of an instrument, and of all together."""
 
 
 class Trade(NamedTuple):
@@ -41,7 +38,7 @@ class Tape:
     def __init__(self, segment: Segment) -> None:
         self._feed = EventFeed(segment, batch=_EVENTS_AT_FIRST)
         self._instruments: tuple[Instrument, ...] = segment.config.instruments
-        self._trades: dict[str, deque[np.void]] = defaultdict(lambda: deque(maxlen=KEPT))
+        self._trades: dict[str | None, deque[Trade]] = defaultdict(lambda: deque(maxlen=KEPT))
         self._limit = min(_EVENTS_AT_FIRST, segment.config.event_capacity)
         self.unseen = 0
         """Events passed by since we began to look."""
@@ -63,21 +60,15 @@ class Tape:
             except EventsLost as lost:
                 self.unseen += lost.last - lost.first + 1
                 continue
-            for event in events[events["kind"] == EventKind.EXECUTED]:
-                self._trades[self._instruments[event["instrument"]].symbol].append(event.copy())
+            for event in events[events["kind"] == EventKind.EXECUTED].tolist():
+                self._keep(Event(event, self._instruments))
             return
 
-    def trades(self, symbol: str | None = None, count: int = KEPT) -> list[Trade]:
-        """The newest first, of one instrument or of all."""
-        if symbol is not None:
-            newest = list(self._trades[symbol])[-count:]
-        else:
-            everything = (trade for trades in self._trades.values() for trade in trades)
-            newest = sorted(everything, key=lambda trade: int(trade["number"]))[-count:]
-        return [self._trade(event) for event in reversed(newest)]
+    def _keep(self, event: Event) -> None:
+        trade = Trade(event.number, event.time_ns, event.symbol, event.side, event.price, event.quantity)
+        for key in (None, event.symbol):
+            self._trades[key].appendleft(trade)
 
-    def _trade(self, event: np.void) -> Trade:
-        assert event.dtype == EVENT
-        instrument = self._instruments[event["instrument"]]
-        price, quantity = instrument.price(event["price_ticks"]), instrument.quantity(event["quantity"])
-        return Trade(int(event["number"]), int(event["time_ns"]), instrument.symbol, Side(int(event["side"])), price, quantity)
+    def trades(self, symbol: str | None = None) -> list[Trade]:
+        """The newest first, of one instrument or of all."""
+        return list(self._trades[symbol])

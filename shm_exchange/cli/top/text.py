@@ -11,13 +11,14 @@ from typing import NamedTuple
 from rich.text import Text
 
 BUY, SELL = "#4fc98e", "#f0716a"
+BUY_BAR, SELL_BAR = "#2b6b50", "#85423f"
 GOOD, WARN, BAD = "#4fc98e", "#e5b454", "#f0716a"
-ACCENT, DIM, TRACK = "#6cb6ff", "#8b98a8", "#3c4859"
+ACCENT, DIM, TRACK = "#4a86c5", "#8b98a8", "#3c4859"
 HEADING = "bold #dbe4ee on #253141"
 BANNER = "bold #ffffff on #b3261e"
 TITLE = "bold #ffffff on #1f4a7a"
 GAP = 1
-_SPARKS = "▁▂▃▄▅▆▇█"
+_EIGHTHS = " ▁▂▃▄▅▆▇█"
 _COMPACT_FROM = 10_000_000
 
 
@@ -96,8 +97,14 @@ def block(share: float, width: int, style: str, *, leans_right: bool) -> Text:
 
 
 def spark(values: Sequence[float], width: int) -> Text:
-    """The newest values as a line of small bars, the newest on the right; 0 is the baseline."""
+    """The newest values as a line of small bars, the newest on the right."""
+    return chart(values, width, 1)[0]
+
+
+def chart(values: Sequence[float], width: int, height: int) -> list[Text]:
+    """The newest values as bars, in steps of an eighth of a line; what is not 0 is seen."""
     newest = values[-width:] if width > 0 else ()
     highest = max(newest, default=0) or 1
-    bars = "".join(_SPARKS[min(len(_SPARKS) - 1, int(value / highest * len(_SPARKS)))] for value in newest)
-    return Text(" " * (width - len(newest)) + bars, style=ACCENT)
+    eighths = [max(int(value > 0), round(value / highest * height * 8)) for value in newest]
+    lines = ("".join(_EIGHTHS[min(8, max(0, count - 8 * level))] for count in eighths) for level in reversed(range(height)))
+    return [Text(" " * (width - len(newest)) + line, style=ACCENT) for line in lines]
