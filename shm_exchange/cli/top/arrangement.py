@@ -17,7 +17,7 @@ _LARGE = (120, 30)
 _AIR_FROM = 30
 """Lines from which a blank one parts the panels."""
 _TAPE_WIDTH, _TAPE_FROM = 34, 76
-_CHART_LINES = (3, 8)
+_CHART_LINES = (3, 12)
 """A chart of fewer says nothing, one of more no more."""
 _RIGHT_WIDTHS = (46, 68)
 _CROWD_AT_LEAST = 4

@@ -47,6 +47,7 @@ def crowd(rows: Sequence[Participant], figures: Figures, size: tuple[int, int | 
     kinds = [kind for kind in _LANE_KINDS if width >= kind.min_width]
     columns = _columns(rows, kinds, width)
     room = len(rows) if height is None else max(1, height - 1)
+    first = max(0, min(first, len(rows) - room))
     shown = rows[first : first + room]
     lines = [heading(columns, width), *(cell(row(columns, _cells(each, kinds, columns, figures)), width) for each in shown)]
     hidden = len(rows) - len(shown)
@@ -77,7 +78,7 @@ def _cells(each: Participant, kinds: list[_Kind], columns: list[Column], figures
     ]
     if each.lane is not None:
         return [*cells, _lane_bar(each.lane, columns[len(cells)].width), *(kind.of_lane(each.lane) for kind in kinds if kind.of_lane)]
-    total = number(figures.commands) if each.role == "matcher" else ""
+    total = number(figures.commands) if each.role == "matcher" and each.alive else ""
     return [*cells, "", *(total if kind.column.title == "commands/s" else "" for kind in kinds)]
 
 

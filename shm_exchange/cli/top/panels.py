@@ -44,6 +44,7 @@ from shm_exchange.domain.enums import Side
 
 Lines = list[Text]
 HEADLINE_HEIGHT = 3
+_MIDDLE = Text("│", style=DIM)
 _FIGURE_WIDTH = 9
 _ROOMY = 100
 """Columns from which there is room for more than the most important."""
@@ -95,8 +96,8 @@ def headline(reading: Reading, figures: Figures, trips: RoundTrips | None, width
         items.pop()
     spare = max(0, width - 2 - sum(_figure_width(item) + 1 for item in items)) // len(items)
     columns = [Column("", _figure_width(item) + spare, right=True) for item in items]
-    values = row(columns, [Text(value, style="bold") for value, _ in items])
-    words = row(columns, [Text(word, style=DIM) for _, word in items])
+    values = row(columns, [value for value, _ in items], "bold")
+    words = row(columns, [word for _, word in items], DIM)
     latency = _latency(reading, trips)
     room = max(0, width - 2 - latency.cell_len)
     line = Text(" ").append_text(_pulse(reading, figures, room)).append_text(latency)
@@ -141,9 +142,10 @@ def _duration(nanoseconds: float | None) -> str:
 
 def _pulse(reading: Reading, figures: Figures, width: int) -> Text:
     """Commands a second of the last seconds, as far as there is room."""
-    if not figures.history or not reading.is_live:
-        words = "its book, lanes and counters as they were last" if not reading.is_live else "commands/s by the second"
-        return cell(words, width, style=DIM)
+    if not reading.is_live:
+        return cell("its book, lanes and counters as they were last", width, style=DIM)
+    if not any(figures.history):
+        return cell("no commands yet" if not reading.status["commands"] else "no commands lately", width, style=DIM)
     bars = min(len(figures.history), 60, max(0, width - 18))
     highest = f" peak {number(max(figures.history[-bars:], default=0))}/s"
     return cell(spark(figures.history, bars).append(highest, style=DIM), width)
@@ -189,20 +191,22 @@ def ladder(reading: Reading, shown: Shown, size: tuple[int, int]) -> Lines:
     levels = max(len(book.bids), len(book.asks))
     sizes = _ladder_sizes(book, width)
     highest = max((level.quantity for level in (*book.bids, *book.asks)), default=Decimal(1)) or Decimal(1)
+    columns = _ladder_columns(sizes)
     for index in range(min(levels, height - 1)):
         bid, ask = (side[index] if index < len(side) else None for side in (book.bids, book.asks))
-        line = _half(bid, highest, sizes, is_bid=True, is_best=not index)
-        line.append(" │ ", style=DIM).append_text(_half(ask, highest, sizes, is_bid=False, is_best=not index))
-        lines.append(cell(line, width))
+        bids, asks = (_half(level, highest, sizes.bar, is_bid=level is bid, is_best=not index) for level in (bid, ask))
+        lines.append(cell(row(columns, [*bids, _MIDDLE, *reversed(asks)]), width))
     return lines
 
 
-def pace(figures: Figures, size: tuple[int, int]) -> Lines:
+def pace(reading: Reading, figures: Figures, size: tuple[int, int]) -> Lines:
     """Commands a second of the last minutes as a chart."""
     width, height = size
     values = figures.history[-max(1, width - 2) :]
     lines = [bar_line("commands/s", Text(f"peak {number(max(values, default=None))}" if values else "", style="not bold"), width)]
-    if height < 2 or not values:
+    if not reading.is_live:
+        return [bar_line("commands/s", "", width), cell(" it has come to an end", width, style=DIM)]
+    if height < 3 or not values:
         return lines
     bars = (Text(" ").append_text(line) for line in chart(values, width - 2, height - 2))
     return [*lines, *bars, cell(f"{_span(len(values))} ", width, right=True, style=DIM)]
@@ -236,19 +240,21 @@ def _ladder_sizes(book: Depth, width: int) -> _Sizes:
     levels = [*book.bids, *book.asks]
     price = max(len(str(level.price)) for level in levels)
     quantity = max(len(amount(level.quantity)) for level in levels)
-    return _Sizes(price, quantity, max(0, (width - 5 - 2 * (price + quantity + 3)) // 2))
+    return _Sizes(price, quantity, max(0, (width - 8 - 2 * (price + quantity + 2)) // 2))
 
 
-def _half(level: Level | None, highest: Decimal, sizes: _Sizes, *, is_bid: bool, is_best: bool) -> Text:
-    """One level of one side: the price next to the middle, the bar outside."""
-    style = BUY if is_bid else SELL
+def _ladder_columns(sizes: _Sizes) -> list[Column]:
+    bids = [Column("", sizes.bar), Column("", sizes.quantity + 1, right=True), Column("", sizes.price + 1, right=True)]
+    return [*bids, Column("", 1), Column("", sizes.price), Column("", sizes.quantity + 1, right=True), Column("", sizes.bar + 1, right=True)]
+
+
+def _half(level: Level | None, highest: Decimal, width: int, *, is_bid: bool, is_best: bool) -> list[str | Text]:
+    """Bar, quantity and price of one level of one side."""
     if level is None:
-        return Text(" " * (sizes.price + sizes.quantity + sizes.bar + 3))
-    price = cell(str(level.price), sizes.price, right=is_bid, style=f"bold {style}" if is_best else style)
-    quantity = cell(amount(level.quantity), sizes.quantity, right=True)
-    shade = block(float(level.quantity / highest), sizes.bar, BUY_BAR if is_bid else SELL_BAR, leans_right=is_bid)
-    parts = [shade, quantity, price] if is_bid else [price, quantity, shade]
-    return Text(" " if is_bid else "").append_text(Text("  " if is_bid else " ").join(parts))
+        return ["", "", ""]
+    style = BUY if is_bid else SELL
+    shade = block(float(level.quantity / highest), width, BUY_BAR if is_bid else SELL_BAR, leans_right=is_bid)
+    return [shade, amount(level.quantity), Text(str(level.price), style=f"bold {style}" if is_best else style)]
 
 
 def amount(quantity: Decimal) -> str:

@@ -7,7 +7,6 @@ What it measures is what a Python gateway sees, and it is a process more: where 
 
 from __future__ import annotations
 
-import os
 import time
 from collections import deque
 from typing import NamedTuple, Self
@@ -15,6 +14,8 @@ from typing import NamedTuple, Self
 from shm_exchange.client import Gateway
 from shm_exchange.domain.errors import ExchangeError, LaneFull
 
+SESSION = "top-probe"
+"""One name, so that every probe takes the lane of the one before. Two at once do not go: the second is told so."""
 _KEPT = 4096
 _PATIENCE_SECONDS = 0.02
 """A screen must not wait longer; an answer that comes later is counted when it is seen."""
@@ -47,7 +48,7 @@ class Probe:
     """Measures one round trip at a call. Raises what Gateway.attach raises."""
 
     def __init__(self, name: str) -> None:
-        self._gateway = Gateway.attach(name, session=f"top-{os.getpid()}", lane_full="raise")
+        self._gateway = Gateway.attach(name, session=SESSION, lane_full="raise")
         self._samples: deque[int] = deque(maxlen=_KEPT)
         self._sent_ns = 0
 

@@ -26,6 +26,7 @@ class Lane(NamedTuple):
     open_orders: int
     reports: int
     unread: int
+    """Reports that lie in its ring; those that found no room are `skipped`."""
     report_capacity: int
     skipped: int
     """Reports that found no room."""
@@ -80,10 +81,10 @@ def _lane(reading: Reading, figures: Figures, lane: Mapping[str, Any]) -> Lane:
         waiting=lane["depth"],
         capacity=config.lane_capacity,
         commands=lane["commands"],
-        rate=figures.lanes.get(lane["number"]),
+        rate=figures.lanes.get(lane["number"]) if reading.is_live else None,
         open_orders=lane["open_orders"],
         reports=lane["reports"],
-        unread=lane["reports_waiting"],
+        unread=min(lane["reports_waiting"], config.report_capacity),
         report_capacity=config.report_capacity,
         skipped=lane["reports_skipped"],
     )

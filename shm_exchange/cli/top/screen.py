@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import ClassVar, NamedTuple
 
+from rich.segment import Segment
 from rich.text import Text
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
@@ -32,19 +33,21 @@ from shm_exchange.domain.errors import ExchangeError
 FRAME_SECONDS = 0.2
 _RETURN_SECONDS = 1.0
 _HELP = """\
-commands/s, trades/s …  of the last second, from counters the matcher keeps anyway
-a command, a sweep      the matcher's own time for one, of the last second; without traffic, of all its life
-matcher busy            share of its time in which it swept and matched; idle: it looked in vain, or slept
-lane used               commands that wait for the matcher, of those the lane can hold
-unread                  reports that wait for their session; beyond half of the ring it is not served
-cpu, core               of one core, from the system, once a second; core: where it ran last; pin: it may run nowhere else
-trades                  the newest that were seen; a busy exchange makes more than a screen can read, and then it says so
-round trip              with --probe: request → report of a Python gateway, measured here five times a second
+commands/s …    of the last second, from counters the matcher keeps anyway
+a command       the matcher's own time for one, of the last second; without
+                traffic, of all its life; a sweep is a round of all lanes
+matcher busy    share of its time in which it swept and matched
+round trip      with --probe: request → report of a Python gateway
+cpu, core       of one core; where it ran last; pin: it may run only there
+lane used       commands that wait for the matcher, of those that find room
+unread          reports that wait for their session; beyond half of their
+                ring the session is not served
+trades          of the side that came in; a busy exchange makes more than
+                a screen can read, and then it says how many passed unseen
 
-← → tab    the instrument            p    pause, and go on
-↑ ↓        scroll the processes      a    trades of all instruments, or of one
-w          all warnings              q    quit
-"""
+← → tab   another instrument       p   pause, and go on
+↑ ↓       scroll the processes     a   trades of all, or of one
+w         all warnings             q   quit"""
 
 
 class Look(NamedTuple):
@@ -73,7 +76,7 @@ class Panel(Widget):
             if y < len(strips) and line == before[y] and line.style == before[y].style:
                 continue
             style = base + self.app.console.get_style(line.style)  # a line without spans is rendered without its style
-            strips[y : y + 1] = [Strip(line.render(self.app.console)).apply_style(style)]
+            strips[y : y + 1] = [Strip(Segment.apply_style(line.render(self.app.console), style))]
             changed.append(Region(0, y, self.size.width, 1))
         if len(lines) < len(before):
             changed = [Region(0, 0, *self.size)]
@@ -134,12 +137,13 @@ class TopScreen(App[None]):
         self._reader, self._probe, self._pace = reader, probe, Pace()
         self._tried = 0.0
         self._places: Places = {}
+        self._panels = {name: Panel(name) for name in PANELS}
         self.shown = Shown(reader.config.instruments[0].symbol)
         self.look = self._read()
 
     def compose(self) -> ComposeResult:
         """Panels, which stand where `arrange` says, and the keys."""
-        yield from (Panel(name) for name in PANELS)
+        yield from self._panels.values()
         yield Footer(show_command_palette=False)
 
     def on_mount(self) -> None:
@@ -183,11 +187,13 @@ class TopScreen(App[None]):
 
     def draw(self) -> None:
         """Put every panel into its place, and its lines into it."""
+        if not all(panel.is_mounted for panel in self._panels.values()):
+            return
         look, (width, height) = self.look, self.size
         needed = len(panels.alarm_lines(look.alarms, width))
         places = arrange((width, height - 1), rows=len(look.rows), alarms=needed, books=len(look.reading.books), depth=look.reading.config.depth)
         for name, place in places.items():
-            panel = self.query_one(f"#{name}", Panel)
+            panel = self._panels[name]
             if self._places.get(name) != place:
                 panel.display = bool(place.width and place.height)
                 panel.styles.offset = (place.x, place.y)
@@ -214,7 +220,7 @@ class TopScreen(App[None]):
             case "tape":
                 return panels.tape(reading, shown, size)
             case "pace":
-                return panels.pace(look.figures, size)
+                return panels.pace(reading, look.figures, size)
             case _:
                 return panels.tops(reading, shown, size)
 

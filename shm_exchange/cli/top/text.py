@@ -5,10 +5,11 @@ What a colour says is also said by a word or a sign: with NO_COLOR nothing is lo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple, TypeAlias
 
-from rich.text import Text
+from rich.style import Style
+from rich.text import Span, Text
 
 BUY, SELL = "#4fc98e", "#f0716a"
 BUY_BAR, SELL_BAR = "#2b6b50", "#85423f"
@@ -20,6 +21,10 @@ TITLE = "bold #ffffff on #1f4a7a"
 GAP = 1
 _EIGHTHS = " ▁▂▃▄▅▆▇█"
 _COMPACT_FROM = 10_000_000
+
+
+_Part: TypeAlias = "tuple[str | Text, int, bool]"
+"""A content, its width, and whether it leans to the right."""
 
 
 class Column(NamedTuple):
@@ -44,26 +49,38 @@ def percent(share: float | None) -> str:
     return "-" if share is None else f"{share:.0%}"
 
 
-def cell(text: str | Text, width: int, *, right: bool = False, style: str = "") -> Text:
-    """Exactly `width` characters of it; what is cut away leaves an ellipsis."""
-    shown = Text(text, style=style) if isinstance(text, str) else text.copy()
-    shown.truncate(max(0, width), overflow="ellipsis")
-    room = max(0, width - shown.cell_len)
-    if right:
-        shown.pad_left(room)
-    else:
-        shown.pad_right(room)
-    return shown
+def cell(content: str | Text, width: int, *, right: bool = False, style: str = "") -> Text:
+    """Exactly `width` characters of it; what is cut away leaves an ellipsis. Its own style comes above `style`."""
+    return _joined([(content, width, right)], style or (content.style if isinstance(content, Text) else ""))
 
 
 def row(columns: Sequence[Column], cells: Sequence[str | Text], style: str = "") -> Text:
     """Cells side by side, with a margin on the left."""
-    shown = Text(" ", style=style)
-    for index, (column, content) in enumerate(zip(columns, cells, strict=True)):
-        shown.append_text(cell(content, column.width, right=column.right))
-        if index < len(columns) - 1:
-            shown.append(" " * GAP)
-    return shown
+    parts: list[_Part] = [("", 1, False)]
+    for column, content in zip(columns, cells, strict=True):
+        parts += [(content, column.width, column.right), ("", GAP, False)]
+    return _joined(parts[:-1], style)
+
+
+def _joined(parts: Iterable[_Part], style: str | Style) -> Text:
+    """Contents in their widths. Made by hand, because a frame has hundreds of cells and Text copies at every step.
+
+    Every character counts as one column: names are ASCII, and all signs used here are narrow.
+    """
+    texts, spans, end = [], [], 0
+    for content, width, right in parts:
+        text = content if isinstance(content, str) else content.plain
+        room = width - len(text)
+        if room < 0:
+            text = text[: max(0, width - 1)] + "…"[:width]
+        first = end + (room if right and room > 0 else 0)
+        if not isinstance(content, str):
+            if content.style and content.style != style:
+                spans.append(Span(first, first + len(text), content.style))
+            spans += [Span(first + start, min(first + stop, end + width), kind) for start, stop, kind in content.spans if first + start < end + width]
+        texts.append(text if room <= 0 else " " * room + text if right else text + " " * room)
+        end += width
+    return Text("".join(texts), style, spans=spans, end="")
 
 
 def heading(columns: Sequence[Column], width: int) -> Text:
@@ -73,12 +90,10 @@ def heading(columns: Sequence[Column], width: int) -> Text:
 
 def bar_line(left: str | Text, right: str | Text, width: int, style: str = HEADING) -> Text:
     """A bar over the whole width with words on both ends; the right ones give way."""
-    shown = Text(" ", style=style).append_text(Text(left) if isinstance(left, str) else left)
-    end = Text(right) if isinstance(right, str) else right
-    room = width - shown.cell_len - end.cell_len - 1
-    if room >= 1 and end.cell_len:
-        shown.append(" " * room).append_text(end)
-    return cell(shown, width)
+    room = width - len(left) - len(right) - 2
+    if room < 1 or not len(right):
+        return _joined([("", 1, False), (left, width - 1, False)], style)
+    return _joined([("", 1, False), (left, len(left) + room, False), (right, len(right), False), ("", 1, False)], style)
 
 
 def bar(share: float, width: int, style: str) -> Text:
