@@ -9,7 +9,10 @@
     alarms     what is wrong, in words                                     pure
     rows       who takes part: supervisor, matcher, sessions               pure
     text       the bricks of pictures: columns, bars, numbers              pure
-    panels     looks and figures as lines of text of a given size          pure
+    panels     title, headline, warnings, pace: lines of a given size      pure
+    crowd      the table of those who take part, likewise                  pure
+    market     ladder, trades, best prices, likewise                       pure
+    arrangement  where they stand                                          pure
     sheet      panels as one plain picture, and the same as one object
     screen     panels on a terminal, five times a second, and keys
 

@@ -19,7 +19,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 from textual.widgets import Footer, Static
 
-from shm_exchange.cli.top import panels
+from shm_exchange.cli.top import market, panels
 from shm_exchange.cli.top.alarms import Alarm, alarms
 from shm_exchange.cli.top.arrangement import PANELS, Place, Places, arrange
 from shm_exchange.cli.top.crowd import crowd
@@ -216,13 +216,13 @@ class TopScreen(App[None]):
             case "crowd":
                 return crowd(look.rows, look.figures, size, shown.first_row)
             case "ladder":
-                return panels.ladder(reading, shown, size)
+                return market.ladder(reading, shown, size)
             case "tape":
-                return panels.tape(reading, shown, size)
+                return market.tape(reading, shown, size)
             case "pace":
                 return panels.pace(reading, look.figures, size)
             case _:
-                return panels.tops(reading, shown, size)
+                return market.tops(reading, shown, size)
 
     def action_turn(self, step: int) -> None:
         """Another instrument."""

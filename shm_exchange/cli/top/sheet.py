@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.text import Text
 
-from shm_exchange.cli.top import panels
+from shm_exchange.cli.top import market, panels
 from shm_exchange.cli.top.alarms import Alarm
 from shm_exchange.cli.top.crowd import crowd
 from shm_exchange.cli.top.figures import Figures
@@ -35,8 +35,8 @@ def picture(
     for symbol in reading.books:
         depth = reading.books[symbol]
         height = 1 + max(1, len(depth.bids), len(depth.asks))
-        lines += [Text(), *panels.ladder(reading, shown._replace(symbol=symbol), (side, height))]
-    lines += [Text(), *panels.tape(reading, shown, (min(width, _LADDER_WIDTH), 1 + _TRADES))]
+        lines += [Text(), *market.ladder(reading, shown._replace(symbol=symbol), (side, height))]
+    lines += [Text(), *market.tape(reading, shown, (min(width, _LADDER_WIDTH), 1 + _TRADES))]
     for line in lines:
         line.rstrip()
     return lines

@@ -6,6 +6,7 @@ What a colour says is also said by a word or a sign: with NO_COLOR nothing is lo
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import NamedTuple, TypeAlias
 
 from rich.style import Style
@@ -86,6 +87,12 @@ def _joined(parts: Iterable[_Part], style: str | Style) -> Text:
 def heading(columns: Sequence[Column], width: int) -> Text:
     """The titles of columns as a bar."""
     return cell(row(columns, [column.title for column in columns], HEADING), width)
+
+
+def clock_text(nanoseconds: int, *, digits: int = 3) -> str:
+    """Local time of day."""
+    text = datetime.fromtimestamp(nanoseconds / 1e9).astimezone().strftime("%H:%M:%S.%f")
+    return text[: 9 + digits] if digits else text[:8]
 
 
 def bar_line(left: str | Text, right: str | Text, width: int, style: str = HEADING) -> Text:
