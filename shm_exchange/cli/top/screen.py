@@ -71,12 +71,16 @@ class Panel(Widget):
         """Show these lines."""
         before, self._lines = self._lines, lines
         base, changed = self.rich_style, []
+        filters, (_, background) = self.get_line_filters(), self.background_colors
         strips = self._strips[: len(lines)]
         for y, line in enumerate(lines):
             if y < len(strips) and line == before[y] and line.style == before[y].style:
                 continue
             style = base + self.app.console.get_style(line.style)  # a line without spans is rendered without its style
-            strips[y : y + 1] = [Strip(Segment.apply_style(line.render(self.app.console), style))]
+            strip = Strip(Segment.apply_style(line.render(self.app.console), style))
+            for kind in filters:
+                strip = strip.apply_filter(kind, background)
+            strips[y : y + 1] = [strip]
             changed.append(Region(0, y, self.size.width, 1))
         if len(lines) < len(before):
             changed = [Region(0, 0, *self.size)]
@@ -84,9 +88,11 @@ class Panel(Widget):
         if changed:
             self.refresh(*changed)
 
-    def render_line(self, y: int) -> Strip:
-        """One line of the panel."""
-        return self._strips[y] if y < len(self._strips) else Strip.blank(self.size.width, self.rich_style)
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """Finished lines: a panel has neither border nor padding, so nothing needs to be put around them."""
+        blank = Strip.blank(self.size.width, self.rich_style)
+        strips = (self._strips[y] if y < len(self._strips) else blank for y in range(crop.y, crop.bottom))
+        return [strip.crop(crop.x, crop.right) for strip in strips]
 
 
 class Sheet(ModalScreen[None]):
