@@ -71,16 +71,12 @@ class Panel(Widget):
         """Show these lines."""
         before, self._lines = self._lines, lines
         base, changed = self.rich_style, []
-        filters, (_, background) = self.get_line_filters(), self.background_colors
         strips = self._strips[: len(lines)]
         for y, line in enumerate(lines):
             if y < len(strips) and line == before[y] and line.style == before[y].style:
                 continue
             style = base + self.app.console.get_style(line.style)  # a line without spans is rendered without its style
-            strip = Strip(Segment.apply_style(line.render(self.app.console), style))
-            for kind in filters:
-                strip = strip.apply_filter(kind, background)
-            strips[y : y + 1] = [strip]
+            strips[y : y + 1] = [self._filtered(Strip(Segment.apply_style(line.render(self.app.console), style)))]
             changed.append(Region(0, y, self.size.width, 1))
         if len(lines) < len(before):
             changed = [Region(0, 0, *self.size)]
@@ -88,9 +84,15 @@ class Panel(Widget):
         if changed:
             self.refresh(*changed)
 
+    def _filtered(self, strip: Strip) -> Strip:
+        """As the terminal wants it: without colours under NO_COLOR."""
+        for kind in self.get_line_filters():
+            strip = strip.apply_filter(kind, self.background_colors[1])
+        return strip
+
     def render_lines(self, crop: Region) -> list[Strip]:
         """Finished lines: a panel has neither border nor padding, so nothing needs to be put around them."""
-        blank = Strip.blank(self.size.width, self.rich_style)
+        blank = self._filtered(Strip.blank(self.size.width, self.rich_style))
         strips = (self._strips[y] if y < len(self._strips) else blank for y in range(crop.y, crop.bottom))
         return [strip.crop(crop.x, crop.right) for strip in strips]
 
