@@ -5,6 +5,7 @@
     configuration  an exchange from a TOML file and flags
     run            run an exchange in the foreground
     look           list, status
+    top            watch one: a screen, or one plain picture
     end            stop, clean
     warm           fill the kernel cache
     demo           a whole market: simulation starts and checks it, demo_screen shows it

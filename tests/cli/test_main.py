@@ -12,7 +12,7 @@ from shm_exchange.cli.main import app
 from shm_exchange.domain.errors import ExchangeError
 from tests.cli.programs import call, environment
 
-COMMANDS = ("demo", "run", "list", "status", "stop", "warm", "clean")
+COMMANDS = ("demo", "run", "list", "status", "top", "stop", "warm", "clean")
 
 
 def invoke(*arguments: str) -> Result:
