@@ -96,7 +96,7 @@ def test_nothing_is_wrong_with_a_healthy_exchange() -> None:
             "the lane of gateway-1 is full, 64 commands wait: its reports are unread, so it is not served",
         ),
         (reading(lane(reports_waiting=65)), "gateway-1 leaves 65 of 128 reports unread"),
-        (reading(lane(reports_skipped=3)), "3 reports of gateway-1 found no room"),
+        (reading(lane(reports_skipped=3)), "reports of gateway-1 found no room, skipped: 3;"),
         (reading(lane(), processes={20: STOPPED}), "gateway-1 (process 20) is stopped: it loses nothing"),
         (reading(lane(alive=False, open_orders=5)), "gateway-1 is gone and left 5 orders open"),
         (reading(open_orders=950), "the order pool is 95% full"),

@@ -81,9 +81,7 @@ def _of_lane(row: Participant, lane: Lane, *, is_live: bool) -> Iterator[Alarm]:
         text = f"{row.name} leaves {lane.unread:,} of {lane.report_capacity:,} reports unread: who does not read is not served"
         yield Alarm(Severity.WARNING, text)
     if lane.skipped:
-        yield Alarm(
-            Severity.WARNING, f"{lane.skipped:,} reports of {row.name} found no room and were skipped; read more often, or enlarge report_capacity"
-        )
+        yield Alarm(Severity.WARNING, f"reports of {row.name} found no room, skipped: {lane.skipped:,}; read more often, or enlarge report_capacity")
     if row.process.state in ("stopped", "traced"):
         yield Alarm(Severity.WARNING, f"{row.name} (process {row.pid}) is stopped: it loses nothing; `kill -CONT {row.pid}` lets it go on")
     if not row.alive and lane.open_orders and is_live:
