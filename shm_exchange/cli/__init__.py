@@ -9,6 +9,7 @@
     end            stop
     clean          what nobody uses any more
     doctor         can this machine run an exchange, and how well
+    top            watch one: a screen, or one plain picture
     warm           fill the kernel cache
     demo           a whole market: simulation starts and checks it, demo_screen shows it
 

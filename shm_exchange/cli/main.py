@@ -18,6 +18,7 @@ from typing import Annotated, Any
 import typer
 
 from shm_exchange.cli import clean, demo, doctor, end, look, run, spawn, warm
+from shm_exchange.cli.top.command import top
 from shm_exchange.domain.errors import ExchangeError
 
 _CURES = {
@@ -44,6 +45,7 @@ _COMMANDS: tuple[tuple[Callable[..., None], str], ...] = (
     (run.run, "shm-exchange run --instrument ACME:0.01:1 --core 1"),
     (look.list_, "shm-exchange list"),
     (look.status, "shm-exchange status demo --json"),
+    (top, "shm-exchange top demo"),
     (spawn.spawn, "shm-exchange spawn demo maker -n 2 --rate 10000"),
     (end.stop, "shm-exchange stop demo"),
     (warm.warm, "shm-exchange warm"),

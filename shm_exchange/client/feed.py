@@ -113,6 +113,10 @@ class EventFeed:
         """The number that the writer will give out next."""
         return int(self._words["event_tail"][0])
 
+    def seek(self, number: int) -> None:
+        """Go on with event `number`, at most with the next one to come. What was overwritten is EventsLost at the next poll."""
+        self._feed["next_event"] = min(max(1, number), self.tail)
+
     def poll_array(self, limit: int | None = None) -> np.ndarray[Any, np.dtype[np.void]]:
         """The next EVENT records, at most `limit`; overwritten by the next poll. Raises EventsLost when lapped, then goes on behind the gap."""
         count = take_events(self._feed, self._events, self._words, self._buffer[:limit])

@@ -20,6 +20,7 @@ _COUNTS = (
     "malformed",
     "open_orders",
     "open_orders_high",
+    "pages",
     "lane_depth_high",
     "batch_high",
 )
@@ -43,6 +44,7 @@ def status_of(segment: Segment) -> dict[str, Any]:
         "events": max(0, int(matcher.event_tail) - 1),
         "sweeps": int(counters.sweeps),
         "sweep_ns": busy,
+        "idle_ns": idle,
         "sweep_ns_mean": busy // max(1, int(counters.sweeps)),
         "idle_share": round(idle / (idle + busy), 4) if idle + busy else 1.0,
         "parks": int(counters.parks),
