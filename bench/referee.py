@@ -18,7 +18,6 @@ from bench.canonical import canonical_digest, to_commands, to_log_records
 from bench.drivers import drive_kernel, drive_pipeline
 from bench.flow import SCENARIOS, generate
 from bench.pair import bench_config, cores, exchange, peer, pinned
-from bench.referee_file import read_orders
 from bench.statistics import median
 from shm_exchange.client.gateway import Gateway
 from shm_exchange.domain.enums import CommandKind
@@ -28,6 +27,8 @@ from shm_exchange.engine.apply import Log, log_of
 from shm_exchange.layout.records import COMMAND_WORDS, LOG_RECORD, LOGON, REPORT
 from shm_exchange.layout.regions import Writer
 from shm_exchange.matcher.process import open_bundles
+from shm_exchange.participants.flow_files import read_content
+from shm_exchange.protocol.referee import decode_orders
 from shm_exchange.shm.locks import MATCHER_BYTE
 from shm_exchange.shm.segment import create
 
@@ -42,7 +43,7 @@ REPORTS_A_MESSAGE = 3
 def run(scenario: str, seed: int, count: int, boundary: str, runs: int, orders: Path | None, tell: Progress) -> dict[str, Any]:
     """One scenario: the flow once, then `runs` fresh exchanges; the digest must be the same in all of them."""
     tell(f"{scenario}: generating")
-    messages = read_orders(orders) if orders else generate(scenario, seed, count)
+    messages = decode_orders(read_content(orders), str(orders)) if orders else generate(scenario, seed, count)
     measure = _kernel_run if boundary == "kernel" else _pipeline_run
     seconds, digests, reports = [], set(), np.zeros(0, REPORT)
     for number in range(runs):

@@ -16,7 +16,7 @@ from typing import Annotated, Any
 
 import typer
 
-from shm_exchange.cli import demo, end, look, run, warm
+from shm_exchange.cli import demo, end, look, replay, run, warm
 from shm_exchange.domain.errors import ExchangeError
 
 _CURES = {
@@ -36,7 +36,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for _command in (demo.demo, run.run, look.list_, look.status, end.stop, warm.warm, end.clean):
+for _command in (demo.demo, run.run, replay.replay, look.list_, look.status, end.stop, warm.warm, end.clean):
     app.command(_command.__name__.rstrip("_"))(_command)
 
 

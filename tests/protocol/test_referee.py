@@ -7,9 +7,9 @@ import struct
 import numpy as np
 import pytest
 
-from bench.flow import MESSAGE, generate
-from bench.referee_file import read_orders, write_orders
+from bench.flow import generate
 from shm_exchange.domain.errors import ConfigError
+from shm_exchange.protocol.referee import MESSAGE, decode_orders, encode_orders
 
 HEADER = struct.pack("<QII", 0x4D4542575F303031, 1, 1)
 RECORD = struct.pack("<BBBBIQQqq", 0, 1, 1, 0, 50, 0, 7, -3, 0)
