@@ -69,23 +69,21 @@ def replay(
 
     Example: shm-exchange replay AAPL_message_10.csv --speed 10
     """
-    from shm_exchange.cli.screen import Screen
-
-    screen = Screen(as_json=as_json)
-    warm_all(screen)
     from shm_exchange.cli.replay_screen import Advance, summary
+    from shm_exchange.cli.screen import Screen
     from shm_exchange.participants.flow_files import Wish, read_source
 
-    with ExitStack() as stack:
-        advance = stack.enter_context(Advance(screen))
-        instruments = _instruments(exchange) if exchange is not None else None
+    screen = Screen(as_json=as_json)
+    instruments = _instruments(exchange) if exchange is not None else None
+    with Advance(screen) as advance:
         source = read_source(file, Wish(form, session, symbol, instruments, rows, book), advance)
-        if save_csv is not None:
-            _save(source, save_csv, screen)
-            return
-        figures = {"file": str(file), "format": source.form, "speed": speed} | _replay(
-            source, exchange, speed or 0.0, levels, compare, advance, stack
-        )
+    if save_csv is not None:
+        _save(source, save_csv, screen)
+        return
+    warm_all(screen)
+    with Advance(screen) as advance, ExitStack() as stack:
+        figures = {"file": str(file), "format": source.form, "speed": speed}
+        figures |= _replay(source, exchange, speed or 0.0, levels, compare, advance, stack)
     screen.result(figures)
     screen.show(*summary(figures))
     if failed := [name for name, holds in figures["checks"].items() if not holds]:

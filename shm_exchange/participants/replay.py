@@ -28,8 +28,8 @@ AfterRow = Callable[[int], None]
 
 CHUNK = 512
 """Commands submitted between two looks at the reports."""
-_UNREAD = 1024
-"""Commands after which also the sessions that are silent take their reports."""
+_SHARE_UNREAD = 8
+"""A report ring may fill up to this part of it before also the sessions that are silent take their reports."""
 _NAP_SECONDS = 0.001
 _NEAR_NS = 200_000
 """So close to a planned moment we stay awake."""
@@ -94,7 +94,7 @@ class _Replaying:
         self._fills: list[Records] = [np.zeros(0, REPORT)]
         self._answered = [0] * len(gateways)
         """Per session the newest command whose answer was taken: commands of a lane are answered in order."""
-        self._unread = 0
+        self._unread, self._unread_most = 0, min(len(gateway.rings()[2]) for gateway in gateways) // _SHARE_UNREAD
         self._began_ns = self._ended_ns = 0
         self._looked_ns = self._told_ns = time.monotonic_ns()
 
@@ -152,7 +152,7 @@ class _Replaying:
         gateway, commands = self._gateways[number], self._flow.commands
         while start < stop:
             until = self._due(start, stop) if paced else stop
-            until = min(until, start + CHUNK)
+            until = min(until, start + min(CHUNK, self._unread_most))
             now = time.monotonic_ns()
             batch = gateway.submit_many(commands[start:until])
             if paced and self._planned is not None:
@@ -163,7 +163,7 @@ class _Replaying:
             self._take(number)
             if not batch.submitted:  # the lane is full
                 self._rest(number)
-            if self._unread > _UNREAD:
+            if self._unread > self._unread_most:
                 self._take_all()
             self._breathe(start)
         self._await_answer(number, int(self._ids[stop - 1]))
@@ -189,7 +189,7 @@ class _Replaying:
         while self._answered[number] < command_id:
             if not self._take(number):
                 self._rest(number)
-        if self._unread > _UNREAD:
+        if self._unread > self._unread_most:
             self._take_all()
 
     def _take(self, number: int) -> int:

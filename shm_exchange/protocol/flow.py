@@ -29,12 +29,6 @@ class Flow(NamedTuple):
     sessions: tuple[str, ...]
     instruments: tuple[Instrument, ...]  # `commands["instrument"]` counts in them
 
-    def first_rows(self, count: int) -> Flow:
-        """Only what the first `count` rows of the file say."""
-        kept = int(np.searchsorted(self.rows, count))
-        times = None if self.time_ns is None else self.time_ns[:kept]
-        return self._replace(commands=self.commands[:kept], session_of=self.session_of[:kept], rows=self.rows[:kept], time_ns=times)
-
     def open_orders_bound(self) -> int:
         """As many orders as can be open at once, were nothing ever traded: entered and not yet canceled by name."""
         kind, ids = self.commands["kind"], self.commands["client_order_id"]
