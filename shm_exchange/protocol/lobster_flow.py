@@ -129,13 +129,13 @@ class _Planner:
         for index, known in enumerate((buys, sells)):
             for level in range(len(known), self._counts[self.row][index]):
                 price, total = self._book[self.row, index, level].tolist()
-                if not known.is_worse_than_all(price):
+                if not known.is_worse_than_all(price) or self._opposite(known).would_trade(price):
                     break  # it did not come in at the edge: a difference, for the comparison to find
                 self._seed(known, price, known.get_or_add(price), total)
                 self.learned += 1
 
     def _new(self, known: KnownSide, order_id: int, quantity: int, price: int) -> None:
-        other = self.sides[Side.BUY + Side.SELL - known.side]
+        other = self._opposite(known)
         while other.would_trade(price):
             best = other.best()
             assert best is not None
@@ -179,7 +179,7 @@ class _Planner:
             return
         client_id = order_id if order_id in level.orders else level.seed_id
         self.executions.append((len(self.commands), self.row, client_id, price, quantity))
-        self._say(CommandKind.ENTER, Side.BUY + Side.SELL - known.side, 0, quantity, price, taker=True)
+        self._say(CommandKind.ENTER, self._opposite(known).side, 0, quantity, price, taker=True)
         fits = level.names_front(order_id, quantity)
         level.take(quantity)
         if not fits:
@@ -187,6 +187,9 @@ class _Planner:
             self._rebuild(known, price, level, total - quantity)
             return
         self._drop_empty(known, price, level)
+
+    def _opposite(self, known: KnownSide) -> KnownSide:
+        return self.sides[Side.BUY + Side.SELL - known.side]
 
     def _level(self, known: KnownSide, order_id: int, price: int) -> KnownLevel | None:
         """The level that a message is about; None, noted, where nothing can be known of it."""
