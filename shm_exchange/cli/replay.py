@@ -59,17 +59,17 @@ def replay(
 ) -> None:
     """Replay a file of orders on an exchange, and check what can be checked.
 
-    Others may trade on the exchange meanwhile. With a LOBSTER book file the published book is compared after every row, as far as the files let it be
-    known, and every execution must meet the order that the file names: ends 1 where they part. Our CSV has a header row:
+    Others may trade on it meanwhile. With --speed every command has a planned moment, and the lateness is reported.
 
-    time_ns,session,action,client_order_id,side,price,quantity
+    With a LOBSTER book file the published book is compared after every row, as far as the files let it be known, and every execution must meet
+    the order that the file names: it ends 1 where they part.
 
-    with action one of enter, cancel, reduce, replace, mass_cancel, prices in decimals, and if you like time (ISO 8601) for time_ns, symbol,
-    order_type, time_in_force, self_trade, flags.
+    Our CSV has a header row, such as time_ns,session,action,client_order_id,side,price,quantity, with decimals, and for action one of enter,
+    cancel, reduce, replace, mass_cancel. There may also be time (ISO 8601, for time_ns), symbol, order_type, time_in_force, self_trade, flags.
 
-    Example: shm-exchange replay AAPL_message_10.csv --speed 10
+    Example: shm-exchange replay AAPL_2012-06-21_message_10.csv --speed 10
     """
-    from shm_exchange.cli.replay_screen import Advance, summary
+    from shm_exchange.cli.replay_screen import Advance, parting, summary
     from shm_exchange.cli.screen import Screen
     from shm_exchange.participants.flow_files import Wish, read_source
 
@@ -82,12 +82,12 @@ def replay(
         return
     warm_all(screen)
     with Advance(screen) as advance, ExitStack() as stack:
-        figures = {"file": str(file), "format": source.form, "speed": speed}
+        figures: dict[str, Any] = {"file": str(file), "format": source.form, "speed": speed}
         figures |= _replay(source, exchange, speed or 0.0, levels, compare, advance, stack)
     screen.result(figures)
     screen.show(*summary(figures))
     if failed := [name for name, holds in figures["checks"].items() if not holds]:
-        screen.say(f"shm-exchange: the replay parts from the file: {', '.join(failed)}")
+        screen.say(f"shm-exchange: this does not hold: {', '.join(failed)}{parting(figures)}")
         raise typer.Exit(1)
 
 

@@ -84,12 +84,11 @@ def _lobster_rows(found: dict[str, Any]) -> list[tuple[str, str]]:
         least, mean = book["levels_compared_least"], book["levels_compared_mean"]
         rows += [
             ("rows equal", f"{book['rows_equal']:,} of {book['rows']:,}"),
-            ("levels", f"{book['levels']} a side; compared on each row at least {least}, {mean:.2f} on average"),
-            ("scrolled in", f"{book['scrolled_in']:,} levels, taken from the file when they came into sight and compared from the next row on"),
+            ("levels", f"{book['levels']} a side; compared at least {least}, {mean:.2f} on average"),
+            ("scrolled in", f"{book['scrolled_in']:,} levels, taken from the file, compared from the next row on"),
         ]
-        if first := book["first_difference"]:
-            where = f"row {first['row']:,}, {first['side']} level {first['level']}"
-            rows.append(("they part at", f"{where}: expected {_level(first['expected'])}, got {_level(first['got'])}"))
+        if book["first_difference"]:
+            rows.append(("they part at", _difference(book["first_difference"])))
     if executions := found.get("executions"):
         met, total = executions["met_the_named_order"], executions["executions"]
         text = f"{met:,} of {total:,} met the very order that the file names"
@@ -98,6 +97,17 @@ def _lobster_rows(found: dict[str, Any]) -> list[tuple[str, str]]:
         rows.append(("executions", text))
     rows += [(f"{count:,} rows", what) for what, count in found["notes"].items()]
     return rows
+
+
+def parting(figures: dict[str, Any]) -> str:
+    """Where the books part first, for the line of the error; nothing where they do not."""
+    first = ((figures["lobster"] or {}).get("book") or {}).get("first_difference")
+    return f"; the books part at {_difference(first)}" if first else ""
+
+
+def _difference(first: dict[str, Any]) -> str:
+    where = f"row {first['row']:,}, {first['side']} level {first['level']}"
+    return f"{where}: expected {_level(first['expected'])}, got {_level(first['got'])}"
 
 
 def _level(level: list[str] | None) -> str:

@@ -90,8 +90,8 @@ def oracle_after(exchange: Supervisor, flow: Flow) -> NaiveExchange:
         record["session_low"], record["session_high"] = record["account_low"], record["account_high"] = name_words(name)
     records = flow.commands.view(LOG_RECORD).copy()
     records["command_id"] = (flow.session_of + 1) << POSITION_BITS | (2 + np.arange(len(records)))
-    oracle.apply(logons.tolist())
-    oracle.apply(records.tolist())
+    for part in (logons, records):
+        oracle.apply([tuple(record) for record in part.tolist()])
     return oracle
 
 

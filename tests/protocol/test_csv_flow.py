@@ -119,8 +119,8 @@ def test_iso_times_are_nanoseconds():
 def test_instruments_that_fit_are_made_up():
     text = b"action,symbol,side,price,quantity\nenter,B,buy,1.2500,3\nenter,B,buy,-0.5,1e1\nenter,,sell,7,0.001\n"
     fine, plain = instruments_of(table(text), "X")
-    assert (fine.symbol, fine.tick, fine.lot, fine.min_ticks) == ("B", Decimal("0.01"), 1, -50)
-    assert (plain.symbol, plain.tick, plain.lot, plain.min_ticks) == ("X", 1, Decimal("0.001"), 1)
+    assert (fine.symbol, fine.tick, fine.lot, fine.min_ticks) == ("B", Decimal("0.01"), Decimal(1), -50)
+    assert (plain.symbol, plain.tick, plain.lot, plain.min_ticks) == ("X", Decimal(1), Decimal("0.001"), 1)
 
 
 @pytest.mark.parametrize(
