@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
+from threading import Timer
 from types import TracebackType
 from typing import Any, Self
 
@@ -21,6 +23,7 @@ class Advance:
     def __init__(self, screen: Screen) -> None:
         self._screen = screen
         self._told = time.monotonic()
+        self._alarm = Timer(_QUIET_SECONDS, screen.say, ("",))  # not started
         columns = (
             TextColumn("{task.description}"),
             BarColumn(30),
@@ -32,10 +35,15 @@ class Advance:
         self._task = self._bar.add_task("", total=None, visible=False)
 
     def __call__(self, what: str, done: int, total: int) -> None:
-        """Show it: in place, or as a line every second."""
+        """Show it: in place, or as a line every second. What cannot say how far it is gets a line once it has taken a second."""
+        self._alarm.cancel()
         if self._screen.moving:
             self._bar.update(self._task, description=what, completed=done, total=total or None, visible=True)
-        elif total and time.monotonic() > self._told + _QUIET_SECONDS:
+        elif not total:
+            self._alarm = Timer(_QUIET_SECONDS, self._screen.say, (f"{what} …",))
+            self._alarm.daemon = True
+            self._alarm.start()
+        elif time.monotonic() > self._told + _QUIET_SECONDS:
             self._told = time.monotonic()
             self._screen.say(f"{what}: {done:,} of {total:,}")
 
@@ -52,6 +60,7 @@ class Advance:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._alarm.cancel()
         self._bar.stop()
 
 
@@ -59,7 +68,7 @@ def summary(figures: dict[str, Any]) -> list[RenderableType]:
     """The figures of a replay for people."""
     reports = ", ".join(f"{count:,} {what}" for what, count in figures["reports_of"].items() if what != "rejected")
     rows = [
-        ("file", f"{figures['file']} ({figures['format']}, {figures['rows']:,} rows)"),
+        ("file", f"{Path(figures['file']).name} ({figures['format']}, {figures['rows']:,} rows)"),
         ("exchange", f"{figures['exchange']}{', private' if figures['private'] else ''}"),
         ("commands", f"{figures['commands']:,} in {figures['seconds']:.3f} s, {figures['commands_per_second']:,.0f} a second"),
         ("reports", reports or "none"),
@@ -67,8 +76,8 @@ def summary(figures: dict[str, Any]) -> list[RenderableType]:
         ("trades", f"{figures['trades']:,} by incoming orders of the file, {figures['traded_lots']:,} lots"),
     ]
     if late := figures["lateness_ns"]:
-        told = ", ".join(f"{name} {nanoseconds / 1e3:,.1f}" for name, nanoseconds in late.items())
-        rows.append(("lateness", f"µs behind the planned moment at {figures['speed']:g} ×: {told}"))
+        told = ", ".join(f"{name} {late[name] / 1e3:,.1f}" for name in ("p50", "p99", "max"))
+        rows.append(("lateness", f"µs behind plan at {figures['speed']:g} ×: {told}"))
     shown: list[RenderableType] = [table("", "", rows=rows, title="replay")]
     if figures["lobster"] is not None:
         shown += [Text(), table("", "", rows=_lobster_rows(figures["lobster"]), title="against the file")]

@@ -70,7 +70,7 @@ def read_source(path: Path, wish: Wish, tell: Tell = lambda *_: None) -> Source:
         return _lobster(path, content, wish, tell)
     if form == "referee":
         return _referee(path, content, wish)
-    return _csv(path, content, wish)
+    return _csv(path, content, wish, tell)
 
 
 def book_beside(path: Path) -> Path | None:
@@ -96,8 +96,9 @@ def _referee(path: Path, content: bytes, wish: Wish) -> Source:
     return Source("referee", len(messages), flow, None, None)
 
 
-def _csv(path: Path, content: bytes, wish: Wish) -> Source:
-    table = CsvTable(content, str(path), wish.rows)
+def _csv(path: Path, content: bytes, wish: Wish, tell: Tell) -> Source:
+    total = content.count(b"\n")
+    table = CsvTable(content, str(path), wish.rows, lambda rows: tell(f"reading {path.name}", rows, total))
     instruments = wish.instruments or instruments_of(table, wish.symbol or _SYMBOL)
     symbol = wish.symbol if wish.instruments else wish.symbol or (_SYMBOL if len(instruments) > 1 else None)
     return Source("csv", table.rows, decode_flow(table, instruments, wish.session, symbol), None, None)

@@ -18,7 +18,7 @@
     1500,bob,enter,1,sell,99.50,40
     2500,alice,cancel,1,,,
 
-Decimals are exact: what is no whole number of ticks or lots is refused, with its line. Each distinct text is understood once, so long files are fast.
+Decimals are exact: what is no whole number of ticks or lots is refused, with its line.
 """
 
 from __future__ import annotations
@@ -65,25 +65,26 @@ _ISO = re.compile(r"(\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?)(?:Z|\
 
 def instruments_of(table: CsvTable, symbol: str) -> tuple[Instrument, ...]:
     """Instruments that fit the file: the tick and the lot have as many decimals as its prices and quantities. `symbol`: of rows that name none."""
-    symbols = table.read("symbol", lambda text: text or symbol)
+    texts, codes = table.column("symbol")
+    named = np.array([text or symbol for text in texts])[codes]
     made = []
-    for name in sorted(set(symbols)) or [symbol]:
-        own = [index for index, other in enumerate(symbols) if other == name]
-        ticks, lots = (Decimal(1).scaleb(min(table.read(column, _exponent, own), default=0)) for column in ("price", "quantity"))
-        low = min((_decimal(text) for text in table.read("price", str, own) if text), default=Decimal(1))
-        made.append(Instrument(name, f"{ticks:f}", f"{lots:f}", min_price=f"{low:f}" if low <= 0 else None))
+    for name in sorted({text or symbol for text in texts}) or [symbol]:
+        own = named == name
+        tick, lot = (Decimal(1).scaleb(int(table.read(column, _exponent, own).min(initial=0))) for column in ("price", "quantity"))
+        prices, places = table.column("price")
+        low = min((_decimal(prices[place]) for place in np.unique(places[own]).tolist() if prices[place]), default=Decimal(1))
+        made.append(Instrument(name, f"{tick:f}", f"{lot:f}", min_price=f"{low:f}" if low <= 0 else None))
     return tuple(made)
 
 
 def decode_flow(table: CsvTable, instruments: tuple[Instrument, ...], session: str, symbol: str | None = None) -> Flow:
     """The rows as commands. session, symbol: of rows that name none. Raises ConfigError, which names the line."""
     commands = new_commands(table.rows)
-    commands["kind"] = kinds = np.array(table.read("action", _word(ACTIONS)), np.uint8)
+    commands["kind"] = kinds = table.read("action", _word(ACTIONS))
     _check_columns(table, kinds)
-    sessions = table.read("session", lambda text: checked_name(text or session, "session"))
-    names = tuple(dict.fromkeys(sessions)) or (session,)
-    numbers = {name: number for number, name in enumerate(names)}
-    commands["client_order_id"] = np.array(table.read("client_order_id", _id), np.uint64)
+    names: dict[str, int] = {}
+    session_of = table.read("session", lambda text: names.setdefault(checked_name(text or session, "session"), len(names)))
+    commands["client_order_id"] = table.read("client_order_id", _id, dtype=np.uint64)
     commands["instrument"] = _instrument_indexes(table, kinds, instruments, symbol)
     commands["side"] = table.read("side", _word(Side, empty=0))
     commands["order_type"] = table.read("order_type", _word(OrderType, empty=0))
@@ -92,8 +93,7 @@ def decode_flow(table: CsvTable, instruments: tuple[Instrument, ...], session: s
     commands["modifiers"] = table.read("flags", _flags)
     _put_decimals(table, commands, instruments)
     _put_defaults(table, commands)
-    session_of = np.array([numbers[name] for name in sessions], np.int64)
-    return Flow(commands, session_of, np.arange(table.rows), _times(table), names, instruments)
+    return Flow(commands, session_of, np.arange(table.rows), _times(table), tuple(names) or (session,), instruments)
 
 
 def _check_columns(table: CsvTable, kinds: Numbers) -> None:
@@ -105,8 +105,8 @@ def _check_columns(table: CsvTable, kinds: Numbers) -> None:
                 table.refuse(given & (kinds == kind), f"{kind.name.lower()} takes no {column}; leave it empty")
             if kind in _NEEDS.get(column, ()):
                 table.refuse(~given & (kinds == kind), f"{kind.name.lower()} needs a {column}")
-    market = np.array(table.read("order_type", lambda text: text.lower() == "market"), np.bool_)
-    table.refuse((kinds == ENTER) & ~table.given("price") & ~market, "a limit order needs a price")
+    market = table.read("order_type", lambda text: text.lower() == "market")
+    table.refuse((kinds == ENTER) & ~table.given("price") & (market == 0), "a limit order needs a price")
 
 
 def _instrument_indexes(table: CsvTable, kinds: Numbers, instruments: tuple[Instrument, ...], symbol: str | None) -> Numbers:
@@ -117,7 +117,7 @@ def _instrument_indexes(table: CsvTable, kinds: Numbers, instruments: tuple[Inst
             raise ValueError(f"there is no such instrument{nearest(text, indexes)}; there are {', '.join(indexes)}")
         return indexes[text] if text else _NONE
 
-    found = np.array(table.read("symbol", meaning), np.int64)
+    found = table.read("symbol", meaning)
     default = meaning(symbol or "") if symbol or len(instruments) != 1 else 0
     unnamed = found == _NONE
     everything = unnamed & (kinds == MASS_CANCEL)
@@ -131,11 +131,9 @@ def _instrument_indexes(table: CsvTable, kinds: Numbers, instruments: tuple[Inst
 def _put_decimals(table: CsvTable, commands: Records, instruments: tuple[Instrument, ...]) -> None:
     """Prices as ticks and quantities as lots, each row's by its own instrument."""
     for index, instrument in enumerate(instruments):
-        own = np.flatnonzero(commands["instrument"] == index)
-        rows = own.tolist()
-        if rows:
-            commands["price_ticks"][own] = table.read("price", _fitting(instrument.ticks), rows)
-            commands["quantity"][own] = table.read("quantity", _fitting(instrument.lots), rows)
+        own = commands["instrument"] == index
+        commands["price_ticks"][own] = table.read("price", _fitting(instrument.ticks), own)
+        commands["quantity"][own] = table.read("quantity", _fitting(instrument.lots), own)
 
 
 def _fitting(convert: Callable[[str], int]) -> Callable[[str], int]:
@@ -164,7 +162,7 @@ def _put_defaults(table: CsvTable, commands: Records) -> None:
 def _times(table: CsvTable) -> Numbers | None:
     for column, meaning in ((TIME_NS, _whole_ns), (TIME, _iso_ns)):
         if table.given(column).any():
-            times = np.array(table.read(column, meaning), np.int64)
+            times = table.read(column, meaning)
             falls = np.zeros(len(times), np.bool_)
             falls[1:] = times[1:] < times[:-1]
             table.refuse(falls, f"its {column} is before that of the line above it; sort the file by time")

@@ -1,11 +1,14 @@
-"""A CSV file of our form as columns of text, and the errors that name its lines. What the columns mean stands in `csv_flow`."""
+"""A CSV file of our form as columns of text, and the errors that name its lines. What the columns mean stands in `csv_flow`.
+
+A column is kept as its distinct texts and a number for every row: each text is understood once, and the rest is numpy.
+"""
 
 from __future__ import annotations
 
 import csv
 import io
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from itertools import islice
 
 import numpy as np
 
@@ -30,27 +33,45 @@ COLUMNS = (
 )
 """In the order in which they are written; `time` may stand for `time_ns`."""
 _HEADER_LINES = 1
-
-T = TypeVar("T")
+_ROWS_AT_ONCE = 1 << 14
 
 
 class CsvTable:
     """A file of our form as columns of text. Raises ConfigError, which names the line."""
 
-    def __init__(self, content: bytes, name: str, rows: int | None = None) -> None:
+    def __init__(self, content: bytes, name: str, rows: int | None = None, tell: Callable[[int], None] = lambda _: None) -> None:
+        """rows: at most so many; tell: hears now and then how many are read."""
         self.name = name
+        self.rows = 0
+        self._places: dict[str, dict[str, int]] = {}
+        self._codes: dict[str, list[Numbers]] = {}
         try:
-            lines = [[field.strip() for field in line] for line in csv.reader(io.StringIO(content.decode("utf-8-sig")), strict=True)]
+            lines = csv.reader(io.StringIO(content.decode("utf-8-sig")), strict=True)
+            header = [field.strip() for field in next(lines, [])]
+            self._check_header(header)
+            wanted = islice(lines, rows)
+            while chunk := list(islice(wanted, _ROWS_AT_ONCE)):
+                self._take(header, chunk)
+                tell(self.rows)
         except (UnicodeDecodeError, csv.Error) as error:
             raise ConfigError(f"{name} is no CSV in UTF-8: {error}; see `shm-exchange replay --help` for the form") from None
-        header = lines[0] if lines else []
-        self._check_header(header)
-        lines = lines[_HEADER_LINES:] if rows is None else lines[_HEADER_LINES : _HEADER_LINES + rows]
-        for index, line in enumerate(lines):
+
+    def _take(self, header: Sequence[str], lines: Sequence[Sequence[str]]) -> None:
+        """Turn some rows into numbers of texts, so that the texts themselves can be forgotten."""
+        for index, line in enumerate(lines, self.rows):
             if len(line) != len(header):
                 raise self.bad_row(index, f"it has {len(line)} columns and the header has {len(header)}")
-        self.rows = len(lines)
-        self._columns = dict(zip(header, zip(*lines, strict=True), strict=False)) if lines else {}
+        for column, texts in zip(header, zip(*lines, strict=True), strict=True):
+            places = self._places.setdefault(column, {})
+            distinct = dict.fromkeys(texts)
+            for text in distinct:
+                places.setdefault(text, len(places))
+            if len(distinct) == 1:
+                codes = np.full(len(texts), places[texts[0]])
+            else:
+                codes = np.fromiter(map(places.__getitem__, texts), np.int64, len(texts))
+            self._codes.setdefault(column, []).append(codes)
+        self.rows += len(lines)
 
     def _check_header(self, header: Sequence[str]) -> None:
         known = (*COLUMNS, TIME)
@@ -62,27 +83,30 @@ class CsvTable:
         if "action" not in header:
             raise ConfigError(f"{self.name}: the header row has no column 'action'; it is the one that must be there")
 
-    def texts(self, column: str) -> Sequence[str]:
-        """The fields of a column; empty ones where it is not there."""
-        return self._columns.get(column) or ("",) * self.rows
+    def column(self, name: str) -> tuple[list[str], Numbers]:
+        """The distinct texts of a column, in order of appearance, and for each row (i8) which of them it has. A column that is not there is empty."""
+        if name not in self._places:
+            return [""], np.zeros(self.rows, np.int64)
+        self._codes[name] = [np.concatenate(self._codes[name])]
+        return [text.strip() for text in self._places[name]], self._codes[name][0]
 
-    def read(self, column: str, meaning: Callable[[str], T], among: Sequence[int] | None = None) -> list[T]:
-        """What the fields of a column (among these rows) mean. Each distinct text is asked for once; a ValueError becomes the line's error."""
-        texts = self.texts(column)
-        if among is not None:
-            texts = [texts[index] for index in among]
-        meanings: dict[str, T] = {}
-        for text in dict.fromkeys(texts):
+    def read(self, column: str, meaning: Callable[[str], int], among: Numbers | None = None, dtype: type[np.generic] = np.int64) -> Numbers:
+        """What the fields of a column mean; `among`, bool[rows]: only those of these rows. A ValueError becomes the error of its line."""
+        texts, codes = self.column(column)
+        own = codes if among is None else codes[among]
+        meanings = np.zeros(len(texts), dtype)
+        for place in np.unique(own).tolist():
             try:
-                meanings[text] = meaning(text)
+                meanings[place] = meaning(texts[place])
             except (ValueError, ExchangeError) as error:
-                index = texts.index(text)
-                raise self.bad_row(index if among is None else among[index], f"{column} {text!r}: {error}") from None
-        return [meanings[text] for text in texts]
+                wrong = codes == place if among is None else among & (codes == place)
+                raise self.bad_row(int(np.flatnonzero(wrong)[0]), f"{column} {texts[place]!r}: {error}") from None
+        found: Numbers = meanings[own]
+        return found
 
     def given(self, column: str) -> Numbers:
         """bool[rows]: where a column says something."""
-        return np.array(self.read(column, bool), np.bool_)
+        return self.read(column, bool).astype(np.bool_)
 
     def refuse(self, wrong: Numbers, why: str) -> None:
         """Raise ConfigError about the first row (of bool[rows]) that is wrong."""

@@ -66,10 +66,12 @@ def test_a_book_file_that_parts_is_shown_and_ends_1(tmp_path: Path) -> None:
     lines = pair.book.splitlines()
     lines[41] = b"%d" % (int(lines[41].split(b",")[0]) - 100) + lines[41][lines[41].index(b",") :]
     (tmp_path / "STOCK_orderbook_5.csv").write_bytes(b"\n".join(lines) + b"\n")
-    done = call("replay", str(path), "--levels", "3")
+    done = call("replay", str(path), "--levels", "3", "--speed", "1000", COLUMNS="80")
     assert done.returncode == 1
     assert "59 of 60" in done.stdout
     assert "row 42, sell level 1: expected" in done.stdout
+    assert "µs behind plan at 1000 ×: p50" in done.stdout
+    assert "…" not in done.stdout
     assert "✘  levels equal" in done.stdout
     assert done.stderr.splitlines()[-1].startswith("shm-exchange: this does not hold: levels_equal; the books part at row 42, sell level 1: expected")
 
