@@ -88,7 +88,8 @@ def summary(figures: dict[str, Any]) -> list[RenderableType]:
 
 
 def _lobster_rows(found: dict[str, Any]) -> list[tuple[str, str]]:
-    rows = [("book file", found["book_file"] or "none beside it: nothing is known of what rested before the file")]
+    beside = Path(found["book_file"]).name if found["book_file"] else "none: what rested before the file is not known"
+    rows = [("book file", beside)]
     if book := found.get("book"):
         least, mean = book["levels_compared_least"], book["levels_compared_mean"]
         rows += [

@@ -190,3 +190,10 @@ def test_rows_without_commands_are_looked_at_too(exchange: Supervisor) -> None:
     assert seen == [0, 1, 2, 3, 4]
     assert outcome.commands == 1  # the other was there before the first row
     cleared(exchange, flow)
+
+
+def test_who_is_silent_loses_no_report(exchange: Supervisor) -> None:
+    """The second session trades with the first three hundred times without a pause, and the first one's ring holds 128 reports."""
+    rows = [f"{session},enter,{row + 1},{side},5.00,1" for session, side in (("a", "buy"), ("b", "sell")) for row in range(300)]
+    flow = flow_of("session,action,client_order_id,side,price,quantity\n" + "\n".join(rows) + "\n")
+    assert replay(exchange.name, flow).kinds == {EventKind.ACCEPTED: 600, EventKind.EXECUTED: 600}
