@@ -19,7 +19,6 @@ from bench.flow import SCENARIOS, generate
 from bench.measurement import Measurement
 from bench.pair import bench_config, cores, exchange, peer, pinned
 from bench.progress import Steps
-from bench.referee_file import read_orders
 from bench.statistics import median
 from shm_exchange.client.gateway import Gateway
 from shm_exchange.domain.enums import CommandKind
@@ -29,6 +28,8 @@ from shm_exchange.engine.apply import Log, log_of
 from shm_exchange.layout.records import COMMAND_WORDS, LOG_RECORD, LOGON, REPORT
 from shm_exchange.layout.regions import Writer
 from shm_exchange.matcher.process import open_bundles
+from shm_exchange.participants.flow_files import read_content
+from shm_exchange.protocol.referee import decode_orders
 from shm_exchange.shm.locks import MATCHER_BYTE
 from shm_exchange.shm.segment import create
 
@@ -55,7 +56,7 @@ def _scenario(scenario: str, seed: int, count: int, boundary: str, runs: int, or
     """One scenario: the flow once, then `runs` fresh exchanges; the digest must be the same in all of them."""
     steps.expect(runs + 1)
     steps(f"{scenario}: {'reading' if orders else 'generating'}")
-    messages = read_orders(orders) if orders else generate(scenario, seed, count)
+    messages = decode_orders(read_content(orders), str(orders)) if orders else generate(scenario, seed, count)
     measure = _kernel_run if boundary == "kernel" else _pipeline_run
     seconds, digests, reports = [], set(), np.zeros(0, REPORT)
     for number in range(runs):

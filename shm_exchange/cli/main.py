@@ -17,7 +17,7 @@ from typing import Annotated, Any
 
 import typer
 
-from shm_exchange.cli import clean, demo, doctor, end, look, run, spawn, warm
+from shm_exchange.cli import clean, demo, doctor, end, look, replay, run, spawn, warm
 from shm_exchange.cli.top.command import top
 from shm_exchange.domain.errors import ExchangeError
 
@@ -47,6 +47,7 @@ _COMMANDS: tuple[tuple[Callable[..., None], str], ...] = (
     (look.status, "shm-exchange status demo --json"),
     (top, "shm-exchange top demo"),
     (spawn.spawn, "shm-exchange spawn demo maker -n 2 --rate 10000"),
+    (replay.replay, "shm-exchange replay flow.csv --speed 10"),
     (end.stop, "shm-exchange stop demo"),
     (warm.warm, "shm-exchange warm"),
     (doctor.doctor, "shm-exchange doctor --cores 2,3"),

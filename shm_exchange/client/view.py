@@ -97,6 +97,11 @@ class MarketView:
         return self.top().ask
 
     @property
+    def levels_at_most(self) -> int:
+        """Levels a side that this exchange publishes."""
+        return len(self._levels) // 2
+
+    @property
     def writer_alive(self) -> bool:
         """Whether the matcher that writes these snapshots lives."""
         return self._segment.matcher_alive
