@@ -15,7 +15,7 @@ from shm_exchange.domain.enums import CommandKind, OrderType, Side, TimeInForce
 from shm_exchange.domain.errors import ExchangeError
 from shm_exchange.participants.drive import Course, drive
 from shm_exchange.participants.flows import FLOWS
-from shm_exchange.participants.histogram import _middle, new_histogram
+from shm_exchange.participants.histogram import middle_values, new_histogram
 from shm_exchange.participants.portfolio import Traded
 from shm_exchange.participants.recorder import DONE, READY, RECORDER, Recorder, distribution, figures_of
 
@@ -144,7 +144,7 @@ def test_a_stopped_matcher_shows_in_the_latency_of_all_that_was_planned_meanwhil
 
 def above(counts: np.ndarray, nanoseconds: int) -> int:
     """How many samples of a histogram are above."""
-    return int(sum(count for bucket, count in enumerate(counts.tolist()) if count and _middle(bucket) > nanoseconds))
+    return int(counts[middle_values() > nanoseconds].sum())
 
 
 def test_what_a_killed_gateway_measured_is_still_there(exchange: Exchange, recorder: Recorder) -> None:
