@@ -27,11 +27,11 @@ class Flow(NamedTuple):
 
 
 FLOWS = {
-    "random": Flow(FlowKind.RANDOM, "all kinds of orders, cancels, changes and some mistakes around a mid that walks: the traders of `demo`"),
-    "maker": Flow(FlowKind.MAKER, "post-only quotes on both sides of a mid that walks, three a side, replaced again and again"),
-    "taker": Flow(FlowKind.TAKER, "immediate-or-cancel and protected market orders against the best prices of the book"),
+    "random": Flow(FlowKind.RANDOM, "every kind of order, cancel, change and mistake around a walking mid"),
+    "maker": Flow(FlowKind.MAKER, "post-only quotes on both sides of a walking mid, replaced all the time"),
+    "taker": Flow(FlowKind.TAKER, "immediate-or-cancel and market orders against the best prices"),
     "noise": Flow(FlowKind.NOISE, "limit orders at or near the touch, and cancels of them"),
-    "ping": Flow(FlowKind.PING, "one lot that rests and one that meets it, again and again: a round trip of its own"),
+    "ping": Flow(FlowKind.PING, "one lot that rests and one that meets it: a round trip of its own"),
 }
 
 

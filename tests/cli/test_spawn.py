@@ -49,7 +49,7 @@ def test_gateways_of_a_flow_are_reported_one_by_one_and_merged(exchange: Exchang
 
 
 def test_the_report_fits_80_columns_and_progress_is_a_line(exchange: Exchange) -> None:
-    done = call("spawn", exchange.name, "maker", "-n", "2", "--rate", "1000", "--seconds", "1.2", "--session", "quoter-{n}", COLUMNS="80")
+    done = call("spawn", exchange.name, "maker", "-n", "2", "--rate", "1000", "--seconds", "1.1", "--session", "quoter-{n}", COLUMNS="80")
     assert done.returncode == 0, done.stderr
     assert max(map(len, done.stdout.splitlines())) <= 80
     assert "…" not in done.stdout
@@ -63,6 +63,10 @@ def test_a_function_is_called_with_the_options_it_takes(exchange: Exchange) -> N
         ("bot-1", "done", {"rate": 12.5, "kinds": ["ACCEPTED"]}),
         ("bot-2", "done", {"rate": 12.5, "kinds": ["ACCEPTED"]}),
     ]
+
+
+@pytest.mark.long
+def test_a_result_that_json_has_no_word_for_is_said_as_text(exchange: Exchange) -> None:
     (unsayable,) = figures("spawn", exchange.name, "tests.cli.functions:unsayable")["gateways"]
     assert unsayable["result"] == "{1, 2}"
 
@@ -107,8 +111,9 @@ def test_a_killed_gateway_is_named_and_what_it_measured_counts(exchange: Exchang
 
 
 def test_flows_are_listed_and_explained() -> None:
-    assert set(figures("spawn", "list")["flows"]) == set(FLOWS)
-    assert all(flow in call("spawn", "--help").stdout for flow in FLOWS)
+    listed, helped = (CliRunner().invoke(app, ["spawn", *arguments]) for arguments in (["list", "--json"], ["--help"]))
+    assert json.loads(listed.stdout) == {"flows": {name: flow.says for name, flow in FLOWS.items()}}
+    assert all(flow in helped.stdout for flow in FLOWS)
 
 
 def _refused(*arguments: str) -> str:
