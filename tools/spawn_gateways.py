@@ -25,14 +25,12 @@ def _with_flow_option(command: Callable[..., None]) -> Callable[[], None]:
     )
     others = [parameter for parameter in signature.parameters.values() if parameter.name != "target"]
     spawn_gateways.__signature__ = signature.replace(parameters=[others[0], flow, *others[1:]])  # type: ignore[attr-defined]
-    spawn_gateways.__doc__ = command.__doc__ and command.__doc__.replace(
-        "shm-exchange spawn demo maker", "python -m tools.spawn_gateways demo --flow maker"
-    )
+    spawn_gateways.__doc__ = command.__doc__
     return spawn_gateways
 
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, context_settings={"help_option_names": ["-h", "--help"]})
-app.command()(_with_flow_option(spawn))
+app.command(epilog="Example:  python -m tools.spawn_gateways demo --flow maker -n 2 --rate 10000")(_with_flow_option(spawn))
 
 if __name__ == "__main__":
     run_app(app, sys.argv[1:])

@@ -45,8 +45,6 @@ def spawn(
 
     A flow keeps to its plan whatever the exchange does, and latency counts from the planned moment: nothing is omitted. Every command counts as one,
     a cancel or a replacement like an order. A function is called as function(gateway, …), with the options that you give as its keywords.
-
-    Example: shm-exchange spawn demo maker -n 4 --rate 20000 --seconds 5
     """
     from shm_exchange.cli.screen import Screen, table
 
