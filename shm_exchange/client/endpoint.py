@@ -10,6 +10,8 @@ from __future__ import annotations
 import os
 import time
 import weakref
+from collections.abc import AsyncGenerator
+from functools import partial
 from operator import index as whole
 from typing import Any, NamedTuple, Self
 
@@ -19,7 +21,8 @@ from shm_exchange._jit import freeze
 from shm_exchange.client.plain import Records, plain
 from shm_exchange.client.report import Report
 from shm_exchange.client.sessions import take_session
-from shm_exchange.client.waiting import park_for_report
+from shm_exchange.client.sleeper import BURST, SLICE_NS, Sleeper
+from shm_exchange.client.waiting import park_for_report, unpark
 from shm_exchange.domain.enums import CommandKind, EventKind, RejectReason
 from shm_exchange.domain.errors import (
     ConfigError,
@@ -102,6 +105,9 @@ class Endpoint:
         self._reader["next_report"] = self._head["head"]
         self._buffer = np.zeros(min(capacity, 4096), REPORT)
         self._control = plain(segment.array("control"))
+        place = (self._reader, self._reports, self._tail)
+        look, sleep = partial(await_report, *place, 1), partial(park_for_report, *place, self._parked, SLICE_NS)
+        self._sleeper = Sleeper(segment, look, sleep, partial(unpark, self._parked))
 
     def submit_many(self, commands: Records) -> Batch:
         """Submit COMMAND records in one call, with one fence for all. Returns the first id and how many went in.
@@ -153,6 +159,29 @@ class Endpoint:
             if park_for_report(self._reader, self._reports, self._tail, self._parked, int(left * 1e9)):
                 return True
 
+    async def wait_async(self) -> bool:
+        """`wait` for an event loop, which goes on meanwhile: whether a report is there; False once the gateway was closed or the exchange is gone.
+
+        One task may wait at a time. `asyncio.timeout` bounds it.
+        """
+        acknowledge(self._reader, self._head)
+        return await self._sleeper.wait()
+
+    async def reports(self) -> AsyncGenerator[Report, None]:
+        """Every report as it comes, in number order; ends when the gateway is closed or the exchange gone. Raises ReportsLost, then ask again.
+
+        A report is delivered when the next one is asked for: leaving the loop loses none. Who is slow holds up nobody but this session.
+        """
+        from asyncio import sleep
+
+        sleeper = self._sleeper
+        while await sleeper.wait():
+            for _ in range(BURST):
+                if sleeper.ended or not (next_one := self.poll(1)):
+                    break
+                yield next_one[0]
+            await sleep(0)
+
     def rings(self) -> tuple[int, Records, Records, Records, Records]:
         """For kernels of your own: (address of the PRODUCER, READER[1], REPORT[capacity], REPORT_TAIL[1], REPORT_HEAD[1])."""
         return self._producer, self._reader, self._reports, self._tail, self._head
@@ -169,6 +198,7 @@ class Endpoint:
 
     def close(self) -> None:
         """Log off and give the session's lane back; open orders stay. Again is harmless."""
+        self._sleeper.end()
         submit(self._producer, 0, 0, 0, 0, _LOGOFF)
         acknowledge(self._reader, self._head)
         _open.discard(self)

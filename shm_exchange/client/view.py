@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
 from decimal import Decimal
 from typing import NamedTuple, Self
 
 import numpy as np
 
 from shm_exchange.client.plain import plain
+from shm_exchange.client.sleeper import word_sleeper
 from shm_exchange.domain.errors import SnapshotBusy, UnknownSymbol
 from shm_exchange.domain.names import nearest
 from shm_exchange.layout.headers import PRICE_LEVEL, SNAPSHOT
@@ -54,6 +56,8 @@ class MarketView:
         self._snapshots = Snapshots(*(plain(segment.array(name)) for name in ("snapshot_latest", "snapshots", "snapshot_levels")))
         self._head = np.zeros(1, SNAPSHOT)
         self._levels = np.zeros(2 * segment.config.depth, PRICE_LEVEL)
+        head, version = self._head, self._snapshots.latest["version"][self._index : self._index + 1]
+        self._sleeper = word_sleeper(segment, version, lambda: int(head["stamp"][0]))
 
     @classmethod
     def attach(cls, name: str, symbol: str, *, dead_ok: bool = False) -> Self:
@@ -98,8 +102,35 @@ class MarketView:
         """Whether the matcher that writes these snapshots lives."""
         return self._segment.matcher_alive
 
+    async def wait_async(self) -> bool:
+        """In an event loop, until there is a newer picture than was read last; False once the view was closed or the exchange is gone.
+
+        One task may wait at a time. `asyncio.timeout` bounds it.
+        """
+        return await self._sleeper.wait()
+
+    async def changes(self, levels: int | None = None) -> AsyncGenerator[Depth, None]:
+        """The picture now, and then the newest one whenever it has changed: who is slow skips pictures, and is never late.
+
+        Ends when the view is closed or the exchange gone. `levels` as for `depth`.
+        """
+        from asyncio import sleep
+
+        sleeper = self._sleeper
+        while not sleeper.ended:
+            try:
+                newest = self.depth(levels)
+            except SnapshotBusy:
+                await sleep(0)
+                continue
+            yield newest
+            await sleep(0)
+            if not await sleeper.wait():
+                return
+
     def close(self) -> None:
         """Let the memory go."""
+        self._sleeper.end()
         self._segment.close()
 
     def __enter__(self) -> Self:
