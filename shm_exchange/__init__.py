@@ -7,12 +7,15 @@ Names are imported on first use, so that what needs no kernels (the command line
 
 from __future__ import annotations
 
+import logging
 import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if sys.platform != "linux":
     raise ImportError("shm_exchange needs Linux (futexes, OFD locks, /dev/shm): use a Linux machine, WSL2 on Windows, or Docker elsewhere")
+
+logging.getLogger(__name__).addHandler(logging.NullHandler())  # what is done with our lines is the program's business
 
 if TYPE_CHECKING:
     from shm_exchange.client import BookReplica as BookReplica

@@ -7,13 +7,13 @@ from typing import Annotated
 
 import typer
 
-from shm_exchange.cli.look import Json, only_name
+from shm_exchange.cli.look import Json, Name, names_beginning, only_name
 from shm_exchange.domain.errors import ConfigError, ExchangeNotFound
 from shm_exchange.domain.names import nearest
 
 
 def stop(
-    name: Annotated[str | None, typer.Argument(help="Which exchange; not needed where there is only one.", show_default=False)] = None,
+    name: Name = None,
     *,
     as_json: Json = False,
 ) -> None:
@@ -29,7 +29,7 @@ def stop(
 
 
 def clean(
-    name: Annotated[str | None, typer.Argument(help="Only this one.", show_default=False)] = None,
+    name: Annotated[str | None, typer.Argument(help="Only this one.", show_default=False, autocompletion=names_beginning)] = None,
     *,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     as_json: Json = False,

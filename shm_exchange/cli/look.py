@@ -14,6 +14,18 @@ if TYPE_CHECKING:
 
     from shm_exchange.shm import ExchangeInfo
 
+
+def names_beginning(incomplete: str) -> list[str]:
+    """For the shell's completion: your exchanges, alive or not."""
+    from shm_exchange.shm.root import SHM_DIR, names_in
+
+    return [name for name in names_in(SHM_DIR) if name.startswith(incomplete)]
+
+
+Name = Annotated[
+    str | None,
+    typer.Argument(help="Which exchange; not needed where there is only one.", show_default=False, autocompletion=names_beginning),
+]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
 
 
@@ -59,7 +71,7 @@ def _figures(info: ExchangeInfo) -> dict[str, Any]:
 
 
 def status(
-    name: Annotated[str | None, typer.Argument(help="Which exchange; not needed where there is only one.", show_default=False)] = None,
+    name: Name = None,
     *,
     as_json: Json = False,
 ) -> None:

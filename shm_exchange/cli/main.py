@@ -10,7 +10,8 @@ import errno
 import signal
 import sys
 import warnings
-from importlib.metadata import PackageNotFoundError, version
+from collections.abc import Callable
+from pathlib import Path
 from types import FrameType
 from typing import Annotated, Any
 
@@ -28,33 +29,86 @@ _CURES = {
 }
 """What the system may be out of, and what to do."""
 
+_EVERYWHERE = ("-v", "-vv", "--verbose", "-q", "--quiet", "--log-file")
+"""Options of the program itself, which people also write behind the command."""
+
 app = typer.Typer(
     name="shm-exchange",
     help="An exchange in shared memory: many gateway processes, one matcher, no locks.",
-    add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for _command in (demo.demo, run.run, look.list_, look.status, end.stop, warm.warm, end.clean):
-    app.command(_command.__name__.rstrip("_"))(_command)
+_COMMANDS: tuple[tuple[Callable[..., None], str], ...] = (
+    (demo.demo, "shm-exchange demo --orders 100000 --gateways 2"),
+    (run.run, "shm-exchange run --instrument ACME:0.01:1 --core 1"),
+    (look.list_, "shm-exchange list"),
+    (look.status, "shm-exchange status demo --json"),
+    (end.stop, "shm-exchange stop demo"),
+    (end.clean, "shm-exchange clean --yes"),
+    (warm.warm, "shm-exchange warm"),
+)
+"""Each with an example that its help shows."""
+for _command, _example in _COMMANDS:
+    app.command(_command.__name__.rstrip("_"), epilog=f"Example:  {_example}")(_command)
 
 
 def _print_version(wanted: bool) -> None:
     if not wanted:
         return
+    from importlib.metadata import PackageNotFoundError, version
+    from platform import python_version
+
+    from shm_exchange.layout.digest import LAYOUT_VERSION, layout_digest
+
     try:
-        typer.echo(f"shm-exchange {version('shm-exchange')}")
+        own = version("shm-exchange")
     except PackageNotFoundError:
-        typer.echo("shm-exchange (from a checkout that is not installed)")
+        own = "(from a checkout that is not installed)"
+    typer.echo(f"shm-exchange {own}, layout {LAYOUT_VERSION}-{layout_digest():016x}, numba {version('numba')}, Python {python_version()}")
     raise typer.Exit
 
 
 @app.callback()
 def _options(
-    *, show_version: Annotated[bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit.")] = False
+    *,
+    verbose: Annotated[
+        int, typer.Option("--verbose", "-v", count=True, help="Log what happens; -vv: in detail. Children log too.", show_default=False)
+    ] = 0,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no news: results and errors only.")] = False,
+    log_file: Annotated[Path | None, typer.Option(help="Log there instead of to standard error.", show_default=False)] = None,
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Package, layout and library versions.")
+    ] = False,
 ) -> None:
-    """Options of the program itself."""
+    """An exchange in shared memory: many gateway processes, one matcher, no locks.
+
+    -v, -q and --log-file may stand before or behind the command.
+    """
+    from shm_exchange.cli.screen import Screen
+    from shm_exchange.runtime.logs import log_to, say_plainly
+
+    if verbose and quiet:
+        raise typer.BadParameter("--quiet and --verbose contradict each other")
+    Screen.quiet = quiet
+    if verbose or log_file is not None:
+        log_to("shm-exchange", "DEBUG" if verbose > 1 else "ERROR" if quiet else "INFO", log_file)
+    else:
+        say_plainly("ERROR" if quiet else "WARNING")
+
+
+def with_options_first(arguments: list[str]) -> list[str]:
+    """The same command line with the program's own options in front, wherever they stood before a bare `--`."""
+    front, rest = [], []
+    words = iter(arguments)
+    for word in words:
+        if word == "--":
+            rest += [word, *words]
+        elif word.partition("=")[0] not in _EVERYWHERE:
+            rest.append(word)
+        else:
+            front += [word, *([value] if word == "--log-file" and (value := next(words, None)) is not None else [])]
+    return front + rest
 
 
 def main() -> None:
@@ -63,7 +117,7 @@ def main() -> None:
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _leave)
     try:
-        app()
+        app(with_options_first(sys.argv[1:]))
     except ExchangeError as error:
         typer.echo(f"shm-exchange: {error}", err=True)
         sys.exit(1)

@@ -28,11 +28,14 @@ _AGAIN_SECONDS = 5.0
 class Screen:
     """Standard output and standard error of one command."""
 
+    quiet = False
+    """Of the whole program: no progress and no news. Errors are raised, and said where the program ends."""
+
     def __init__(self, *, as_json: bool = False) -> None:
         self.as_json = as_json
         self.out = _console(stderr=False)
         self.err = _console(stderr=True)
-        self.moving = sys.stderr.isatty() and not self.err.is_dumb_terminal
+        self.moving = sys.stderr.isatty() and not self.err.is_dumb_terminal and not self.quiet
         """Whether progress can move in place."""
 
     def show(self, *renderables: RenderableType) -> None:
@@ -43,7 +46,8 @@ class Screen:
 
     def say(self, text: str) -> None:
         """News on the way."""
-        typer.echo(text, err=True)
+        if not self.quiet:
+            typer.echo(text, err=True)
 
     def result(self, figures: dict[str, Any]) -> None:
         """The one JSON object, if it was asked for."""

@@ -7,6 +7,7 @@ gets it again under the same number.
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 import weakref
@@ -48,6 +49,7 @@ _LOGON, _LOGOFF = (kinds_word(kind=kind) for kind in (CommandKind.LOGON, Command
 _WORD = 1 << 63
 _SPIN_POLLS = 2000
 _PARK_SECONDS = 0.05
+_log = logging.getLogger(__name__)
 _LANE_FULL = ("block", "raise", "drop")
 
 
@@ -86,6 +88,7 @@ class Endpoint:
         self._open_rings()
         _open.add(self)
         self._log_on(deadline)
+        _log.debug("session %r is attached to exchange %r as number %d", session, name, self.number)
         freeze(submit)  # a word that is no int64 is refused, instead of quietly compiling a kernel for it
 
     def _open_rings(self) -> None:
@@ -203,6 +206,7 @@ class Endpoint:
         acknowledge(self._reader, self._head)
         _open.discard(self)
         self._segment.close()
+        _log.debug("session %r of exchange %r is closed after %d commands", self.session, self.name, self.submitted)
         self._disable("it was closed")
 
     def __enter__(self) -> Self:
@@ -283,7 +287,10 @@ class Endpoint:
             self._reader["next_report"] = answer["number"] + 1
         if answer["kind"] == EventKind.REJECTED:
             reason = RejectReason(int(answer["reason"])).name
-            refused = ExchangeError(f"session {self.session!r} was refused for account {self.account!r}: {reason}")
+            refused = ExchangeError(
+                f"session {self.session!r} was refused for account {self.account!r}: {reason}; its open orders may belong to another account, "
+                "or all accounts are taken: use the account it had, or another session"
+            )
             self.close()
             raise refused
 
@@ -309,10 +316,10 @@ class _DisabledEndpoint(Endpoint):
 def too_large(price_ticks: int, quantity: Number) -> ExchangeError:
     """Which of the words of a command is none."""
     if not -_WORD <= price_ticks < _WORD:
-        return PriceError(f"{price_ticks} ticks do not fit a 64-bit word")
+        return PriceError(f"{price_ticks} ticks do not fit a 64-bit word; no instrument allows more than 2^52")
     if not -_WORD <= int(quantity) < _WORD:
-        return QuantityError(f"{quantity} lots do not fit a 64-bit word")
-    return ConfigError("order_id does not fit a 64-bit word")
+        return QuantityError(f"{quantity} lots do not fit a 64-bit word; an order may have 2^40 - 1 at most")
+    return ConfigError("order_id does not fit a 64-bit word; use the one that the submitting call returned")
 
 
 def _await_matcher(segment: Segment, deadline: float) -> None:

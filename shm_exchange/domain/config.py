@@ -41,14 +41,16 @@ class ExchangeConfig:
         if not 1 <= len(symbols) <= INSTRUMENTS_MAX:
             raise ConfigError(f"an exchange has 1 to {INSTRUMENTS_MAX} instruments, not {len(symbols)}")
         if len(set(symbols)) != len(symbols):
-            raise ConfigError(f"symbol {next(s for s in symbols if symbols.count(s) > 1)!r} stands twice")
+            raise ConfigError(f"symbol {next(s for s in symbols if symbols.count(s) > 1)!r} stands twice; name each instrument once")
         self._range("max_orders", 1, OPEN_ORDERS_MAX)
         self._range("max_sessions", 1, SESSIONS_MAX)
         self._range("depth", 1, DEPTH_MAX)
         for name in ("lane_capacity", "report_capacity", "event_capacity", "log_capacity"):
             self._range(name, 64, 1 << 26)
             if not _power_of_two(getattr(self, name)):
-                raise ConfigError(f"{name} must be a power of two, not {getattr(self, name)}")
+                raise ConfigError(
+                    f"{name} must be a power of two, not {getattr(self, name)}; {1 << getattr(self, name).bit_length()} is the next one"
+                )
         self._range("sweep_budget", 1, min(self.lane_capacity, self.log_capacity // 2, self.event_capacity // 2))
         self._derive("max_pages", max(256, self.max_orders // 8), OPEN_ORDERS_MAX)
         self._derive("session_orders", max(1, self.max_orders // self.max_sessions), self.max_orders)

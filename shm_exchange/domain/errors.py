@@ -73,9 +73,10 @@ class LaneFull(ExchangeError):
 
 class _Lost(ExchangeError):
     what = "records"
+    cure = ""
 
     def __init__(self, first: int, last: int) -> None:
-        super().__init__(f"{self.what} {first} to {last} were overwritten before they were read; the next poll goes on at {last + 1}")
+        super().__init__(f"{self.what} {first} to {last} were overwritten before they were read; the next poll goes on at {last + 1}; {self.cure}")
         self.first = first
         self.last = last
 
@@ -84,12 +85,14 @@ class ReportsLost(_Lost):
     """Reports `first` to `last` were skipped because the report ring was full; polling goes on behind them."""
 
     what = "reports"
+    cure = "poll more often, or start the exchange with a greater report_capacity"
 
 
 class EventsLost(_Lost):
     """Events `first` to `last` were overwritten before this reader took them; polling goes on behind them."""
 
     what = "events"
+    cure = "poll more often, or start the exchange with a greater event_capacity"
 
 
 class SnapshotBusy(ExchangeError):

@@ -73,7 +73,7 @@ class Instrument:
             rest = Decimal(1)
         if rest or isinstance(price, float):
             _decimal(price, "price", PriceError)
-            raise PriceError(f"price {price} is not a multiple of the tick {self.tick} of {self.symbol}")
+            raise PriceError(f"price {price} is not a multiple of the tick {self.tick} of {self.symbol}; {_neighbours(price, self.tick)}")
         return int(ticks)
 
     def lots(self, quantity: Number) -> int:
@@ -84,7 +84,7 @@ class Instrument:
             rest = Decimal(1)
         if rest or isinstance(quantity, float):
             _decimal(quantity, "quantity", QuantityError)
-            raise QuantityError(f"quantity {quantity} is not a multiple of the lot {self.lot} of {self.symbol}")
+            raise QuantityError(f"quantity {quantity} is not a multiple of the lot {self.lot} of {self.symbol}; {_neighbours(quantity, self.lot)}")
         return int(lots)
 
     def price(self, ticks: int) -> Decimal:
@@ -94,3 +94,14 @@ class Instrument:
     def quantity(self, lots: int) -> Decimal:
         """The decimal quantity of whole lots, with the decimals of the lot."""
         return _EXACT.multiply(Decimal(int(lots)), self.lot)
+
+
+def _neighbours(number: Number, step: Decimal) -> str:
+    """What could be meant instead. It is not chosen for anybody."""
+    try:
+        below = _EXACT.multiply(_EXACT.divide_int(Decimal(number), step), step)
+    except DecimalException:
+        return "it has more digits than any number we can trade"
+    if below > Decimal(number):
+        below -= step
+    return f"{below} and {below + step} are: round it yourself, deliberately"

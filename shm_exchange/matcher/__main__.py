@@ -10,6 +10,7 @@ import signal
 import sys
 
 from shm_exchange.domain.errors import ExchangeError
+from shm_exchange.runtime.logs import log_as_told
 from shm_exchange.shm.root import SHM_DIR
 from shm_exchange.shm.segment import attach
 
@@ -36,6 +37,7 @@ def main() -> int:
     """Attach, lock, match; 0 after a clean stop, 1 with the reason on standard output."""
     parent = os.getppid()
     arguments = _arguments()
+    log_as_told("matcher")
     if arguments.end_with_parent:
         _end_with(parent)
     if arguments.core is not None:

@@ -5,9 +5,11 @@ A matcher can only begin with fresh memory: its book is private and, without a j
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import sys
+import time
 from types import FrameType
 from typing import NamedTuple
 
@@ -31,6 +33,7 @@ from shm_exchange.snapshot.slots import Snapshots
 
 SLICE_NS = 20_000_000
 YIELD_POLLS = 50
+_log = logging.getLogger(__name__)
 
 
 class Bundles(NamedTuple):
@@ -167,12 +170,15 @@ def serve(matcher: MatcherProcess) -> None:
     """Run until SIGTERM or the stop word; SIGINT belongs to whoever sits at the terminal."""
     signal.signal(signal.SIGTERM, matcher.ask_to_stop)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    started = time.monotonic()
     matcher.warm()
+    _log.info("kernels loaded in %.2f s", time.monotonic() - started)
     matcher.announce()
     sys.stdout.write(f'{{"ready": true, "pid": {os.getpid()}}}\n')
     sys.stdout.flush()
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     matcher.run()
+    _log.info("stopped after %d commands", matcher.bundles.memory.counters[0].commands)
 
 
 def refuse_interpreted() -> None:

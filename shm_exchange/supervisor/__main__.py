@@ -7,12 +7,14 @@ pipe open. Whatever ends us but SIGKILL, the matcher ends and the files go; afte
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import sys
 from typing import Any
 
 from shm_exchange.domain.errors import ExchangeError
+from shm_exchange.runtime.logs import log_as_told
 from shm_exchange.runtime.pidfd import open_pidfd
 from shm_exchange.runtime.signals import SignalPipe
 from shm_exchange.supervisor.serve import serve_caller, supervisor_signals
@@ -24,6 +26,7 @@ _CALLER_GONE = 3
 
 def main() -> int:
     """0 after a stop; 1 when nothing could be started, which the caller was told."""
+    log_as_told("supervisor", otherwise=logging.StreamHandler())  # on standard error, which is the caller's
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal's Ctrl-C belongs to the foreground process
     with supervisor_signals() as signals:
         channel = Channel(sys.stdin.fileno(), sys.stdout.fileno())

@@ -6,8 +6,8 @@ told to, or when its caller died or closed the pipe; after its matcher died it g
 
 from __future__ import annotations
 
+import logging
 import signal
-import sys
 from typing import Any
 
 from shm_exchange.domain.errors import ExchangeError
@@ -19,6 +19,7 @@ from shm_exchange.supervisor.wire import Channel, packed_error
 PLEASE_VERIFY = signal.SIGURG
 """Sent, again and again, by whoever only attached and wants the book checked: a supervisor that does not listen yet ignores it by default."""
 _TICK_SECONDS = 1.0
+_log = logging.getLogger(__name__)
 
 
 def supervisor_signals(*more: signal.Signals) -> SignalPipe:
@@ -78,7 +79,7 @@ class _Service:
         try:
             self._supervisor.verify()
         except ExchangeError as error:
-            _tell(str(error))
+            _log.error("%s", error)
 
     def _mourn(self) -> str:
         """The matcher died. In the foreground that is the end; a caller is told now, and again by every answer."""
@@ -86,7 +87,7 @@ class _Service:
         death = self._supervisor.matcher_death
         if self._channel is None:
             return death
-        _tell(death)
+        _log.error("%s", death)
         return ""
 
     def _requested(self, channel: Channel) -> bool:
@@ -110,9 +111,3 @@ class _Service:
         except ExchangeError as error:
             return {"error": packed_error(error)}
         return {}
-
-
-def _tell(text: str) -> None:
-    """Say it on standard error, which is the caller's."""
-    sys.stderr.write(f"shm-exchange: {text}\n")
-    sys.stderr.flush()

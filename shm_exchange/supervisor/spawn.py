@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import logging
 import os
 import pickle
 from collections.abc import Callable
@@ -20,6 +21,7 @@ from shm_exchange.runtime import pidfd
 from shm_exchange.runtime.launch import launch, memory_bytes, memory_file, memory_text
 
 MODULE = "shm_exchange.supervisor.worker"
+_log = logging.getLogger(__name__)
 GRACE_SECONDS = 2.0
 """Between SIGTERM and SIGKILL: time for a `finally` of the user's function."""
 
@@ -108,6 +110,7 @@ class Child:
             os.close(request)
         self.pid = self._process.pid
         self._pidfd = pidfd.open_pidfd(self.pid)
+        _log.info("spawned %s as process %d on cores %s", name, self.pid, ",".join(map(str, task.cores)))
 
     def poll(self) -> int | None:
         """The exit status, negative for a signal; None while it runs."""

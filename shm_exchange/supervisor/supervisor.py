@@ -9,6 +9,7 @@ be stopped.
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterable
 from contextlib import ExitStack
@@ -28,6 +29,7 @@ READY_SECONDS = 120.0
 """For loading kernels from the cache. Compiling them is `ensure_warm`'s business, beforehand."""
 VERIFY_SECONDS = 60.0
 _GRACE_SECONDS = 2.0
+_log = logging.getLogger(__name__)
 _PROCESSES_AT_LEAST = 2
 """A matcher alone would be no exchange: the policy begins with one gateway in mind."""
 
@@ -62,6 +64,7 @@ class Supervisor:
             undo.callback(self.matcher.close)
             undo.callback(self.matcher.kill)
             self.matcher.await_ready(READY_SECONDS, abort_on)
+            _log.info("exchange %r runs: %d bytes of shared memory, matcher process %d", self.name, self.segment.layout.size, self.matcher.pid)
             undo.pop_all()
 
     @property
@@ -105,6 +108,7 @@ class Supervisor:
         self._stopped = True
         self.matcher.close()
         self.segment.destroy()
+        _log.info("exchange %r has ended and its memory is removed%s", self.name, f": {trouble}" if trouble else "")
         return trouble
 
     def __enter__(self) -> Self:

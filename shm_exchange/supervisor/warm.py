@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import logging
 import os
 import subprocess
 import sys
@@ -30,6 +31,7 @@ MODULE = "shm_exchange.supervisor.kernels"
 Progress = Callable[[str, int, int], None]
 """Called with what is being compiled, how many groups of kernels are done, and how many there are; at least once a second."""
 
+_log = logging.getLogger(__name__)
 _QUIET_SECONDS = 1.0
 _AGAIN_SECONDS = 10.0
 
@@ -48,7 +50,9 @@ def ensure_warm(progress: Progress | None = None) -> bool:
     with _alone(marker.with_name("warm.lock"), say):
         if marker.exists():
             return False
+        started = time.monotonic()
         _compile(say)
+        _log.info("kernels compiled into %s in %.1f s", marker.parent, time.monotonic() - started)
         marker.touch(mode=0o600)
     return True
 

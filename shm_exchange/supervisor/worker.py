@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import faulthandler
 import json
+import logging
 import os
 import pickle
 import signal
@@ -19,8 +20,11 @@ from typing import Any
 
 from shm_exchange.runtime.affinity import pin
 from shm_exchange.runtime.launch import memory_bytes
+from shm_exchange.runtime.logs import log_as_told
 from shm_exchange.runtime.pidfd import end_with
 from shm_exchange.supervisor.spawn import GRACE_SECONDS, Task, imported
+
+_log = logging.getLogger("shm_exchange.supervisor.worker")  # this module is __main__ here
 
 
 class _Terminated(BaseException):
@@ -54,6 +58,8 @@ def _call(task: Task, payload: bytes) -> Any:
     if os.getppid() != task.parents[0]:
         raise SystemExit("the process that spawned this one ended before it could begin")
     pin(task.cores)
+    log_as_told(f"gateway {task.session}" if task.session else "worker")
+    _log.info("calls %s", task.function)
     function = imported(task.function)
     arguments, named = pickle.loads(payload)  # noqa: S301 (our parent, the same user, made it)
     if task.session is None:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 
 import pytest
 from typer.testing import CliRunner, Result
 
-from shm_exchange.cli.main import app
+from shm_exchange.cli.main import app, with_options_first
 from shm_exchange.domain.errors import ExchangeError
-from tests.cli.programs import call, environment
+from shm_exchange.layout.digest import layout_digest
+from tests.cli.programs import Running, call, environment
 
+PROGRAM = [sys.executable, "-c", "import sys; sys.argv = ['shm-exchange']; from shm_exchange.cli.main import main; main()"]
 COMMANDS = ("demo", "run", "list", "status", "stop", "warm", "clean")
 
 
@@ -45,11 +48,42 @@ def test_help_imports_nothing_heavy() -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_the_version_is_a_line() -> None:
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_shows_an_example(command: str) -> None:
+    assert f"Example:  shm-exchange {command}" in invoke(command, "--help").output
+
+
+def test_the_version_is_a_line_and_names_the_layout() -> None:
     done = call("--version")
     assert done.returncode == 0
-    assert done.stdout.startswith("shm-exchange ")
-    assert done.stdout.count("\n") == 1
+    assert re.fullmatch(rf"shm-exchange \S+, layout \d+-{layout_digest():016x}, numba \S+, Python 3\S+\n", done.stdout)
+
+
+def test_the_shell_completes_commands_and_names() -> None:
+    with Running("run", "--name", "completable", "--max-orders", "1024") as running:
+        running.hear("runs")
+        assert _completed("shm-exchange st") == ["status", "stop"]
+        assert _completed("shm-exchange stop compl") == ["completable"]
+
+
+def _completed(words: str) -> list[str]:
+    """What bash would offer behind these words."""
+    told = environment(_SHM_EXCHANGE_COMPLETE="complete_bash", COMP_CWORD=str(words.count(" ")), COMP_WORDS=words)
+    return subprocess.run(PROGRAM, env=told, capture_output=True, text=True, check=False, timeout=60).stdout.split()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["run", "-v", "--depth", "3"], ["-v", "run", "--depth", "3"]),
+        (["list", "--log-file", "x", "-q"], ["--log-file", "x", "-q", "list"]),
+        (["list", "--log-file=x"], ["--log-file=x", "list"]),
+        (["list", "--log-file"], ["--log-file", "list"]),
+        (["spawn", "demo", "--", "-v"], ["spawn", "demo", "--", "-v"]),
+    ],
+)
+def test_options_of_the_program_may_stand_behind_the_command(arguments: list[str], expected: list[str]) -> None:
+    assert with_options_first(arguments) == expected
 
 
 @pytest.mark.parametrize("arguments", [("dmeo",), ("run", "--depht", "3"), ("demo", "--gateways", "0"), ("status", "--jsn")])
