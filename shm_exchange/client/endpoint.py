@@ -19,16 +19,15 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 
 from shm_exchange._jit import freeze
-from shm_exchange.client.plain import Records, plain
+from shm_exchange.client.plain import Records, plain, rows
 from shm_exchange.client.report import Report
-from shm_exchange.client.sessions import take_session
+from shm_exchange.client.sessions import await_matcher, check_deadline, take_session
 from shm_exchange.client.sleeper import BURST, SLICE_NS, Sleeper
 from shm_exchange.client.waiting import park_for_report, unpark
 from shm_exchange.domain.enums import CommandKind, EventKind, RejectReason
 from shm_exchange.domain.errors import (
     ConfigError,
     ExchangeError,
-    ExchangeNotFound,
     HandleClosed,
     LaneFull,
     PriceError,
@@ -38,11 +37,11 @@ from shm_exchange.domain.errors import (
 from shm_exchange.domain.instrument import Number
 from shm_exchange.domain.limits import POSITION_BITS
 from shm_exchange.domain.names import checked_name, name_words, nearest
-from shm_exchange.layout.headers import MATCHER_RUNNING
 from shm_exchange.layout.records import COMMAND, COMMAND_WORDS, REPORT, kinds_word
 from shm_exchange.ring.lane import await_room, new_producer, submit, submit_many
 from shm_exchange.ring.reports import READER, acknowledge, await_report, take_reports
-from shm_exchange.shm.segment import Segment, attach
+from shm_exchange.runtime.interactive import is_interactive
+from shm_exchange.shm.segment import attach
 
 POSITION_MASK = (1 << POSITION_BITS) - 1
 _LOGON, _LOGOFF = (kinds_word(kind=kind) for kind in (CommandKind.LOGON, CommandKind.LOGOFF))
@@ -83,8 +82,10 @@ class Endpoint:
         self.dropped = 0
         self._lane_full, self._block_seconds = lane_full, block_seconds
         deadline = time.monotonic() + timeout
+        if is_interactive():
+            _give_way(name, session)
         self._segment = attach(name, write=True, timeout=timeout)
-        _await_matcher(self._segment, deadline)
+        await_matcher(self._segment, deadline)
         self._open_rings()
         _open.add(self)
         self._log_on(deadline)
@@ -136,7 +137,7 @@ class Endpoint:
 
     def poll(self, limit: int = 4096) -> list[Report]:
         """Take the reports that are there, in number order; earlier ones are hereby delivered. Raises ReportsLost once for every gap."""
-        return [Report(row, self._instruments) for row in self._take(limit).tolist()]
+        return [Report(row, self._instruments) for row in rows(self._take(limit))]
 
     def poll_array(self, limit: int = 4096) -> Records:
         """Like `poll`, as a copy of the REPORT records: ticks, lots and numbers."""
@@ -207,7 +208,7 @@ class Endpoint:
         _open.discard(self)
         self._segment.close()
         _log.debug("session %r of exchange %r is closed after %d commands", self.session, self.name, self.submitted)
-        self._disable("it was closed")
+        self._disable("it was closed, or a newer one of its session took its place")
 
     def __enter__(self) -> Self:
         return self
@@ -278,7 +279,7 @@ class Endpoint:
                     self._logged_on(row)
                     return
             if not await_report(ahead, self._reports, self._tail, self._spin_polls):
-                _check_deadline(self._segment, deadline)
+                check_deadline(self._segment, deadline)
                 park_for_report(ahead, self._reports, self._tail, self._parked, int(_PARK_SECONDS * 1e9))
 
     def _logged_on(self, answer: np.void) -> None:
@@ -313,6 +314,13 @@ class _DisabledEndpoint(Endpoint):
         """Already closed."""
 
 
+def _give_way(name: str, session: str) -> None:
+    """Close the gateway that an earlier run of the same cell opened in this process."""
+    for endpoint in list(_open):
+        if (endpoint.name, endpoint.session) == (name, session):
+            endpoint.close()
+
+
 def too_large(price_ticks: int, quantity: Number) -> ExchangeError:
     """Which of the words of a command is none."""
     if not -_WORD <= price_ticks < _WORD:
@@ -320,17 +328,3 @@ def too_large(price_ticks: int, quantity: Number) -> ExchangeError:
     if not -_WORD <= int(quantity) < _WORD:
         return QuantityError(f"{quantity} lots do not fit a 64-bit word; an order may have 2^40 - 1 at most")
     return ConfigError("order_id does not fit a 64-bit word; use the one that the submitting call returned")
-
-
-def _await_matcher(segment: Segment, deadline: float) -> None:
-    """Wait until the matcher takes commands."""
-    words = segment.array("matcher")
-    while words[0].state != MATCHER_RUNNING:
-        _check_deadline(segment, deadline)
-        time.sleep(0.001)
-
-
-def _check_deadline(segment: Segment, deadline: float) -> None:
-    if time.monotonic() > deadline:
-        state = "does not answer" if segment.matcher_alive else "is not running"
-        raise ExchangeNotFound(f"the matcher of exchange {segment.name!r} {state}; look with `shm-exchange status {segment.name}`")

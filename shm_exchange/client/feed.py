@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from decimal import Decimal
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 
-from shm_exchange.client.plain import plain
+from shm_exchange.client.plain import Records, plain, rows
 from shm_exchange.client.report import Reason, reason_of
 from shm_exchange.client.sleeper import BURST, word_sleeper
 from shm_exchange.domain.enums import EventKind, Side
@@ -115,7 +115,7 @@ class EventFeed:
         """The number that the writer will give out next."""
         return int(self._words["event_tail"][0])
 
-    def poll_array(self, limit: int | None = None) -> np.ndarray[Any, np.dtype[np.void]]:
+    def poll_array(self, limit: int | None = None) -> Records:
         """The next EVENT records, at most `limit`; overwritten by the next poll. Raises EventsLost when lapped, then goes on behind the gap."""
         count = take_events(self._feed, self._events, self._words, self._buffer[:limit])
         own = self._feed[0]
@@ -125,7 +125,7 @@ class EventFeed:
 
     def poll(self, limit: int | None = None) -> list[Event]:
         """The next events, in order; empty when there is nothing new. Raises EventsLost."""
-        return [Event(row, self._instruments) for row in self.poll_array(limit).tolist()]
+        return [Event(row, self._instruments) for row in rows(self.poll_array(limit))]
 
     async def wait_async(self) -> bool:
         """In an event loop, until events are there to be polled; False once the feed was closed, or the exchange is gone and all was taken.

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from decimal import Decimal
-from typing import NamedTuple, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 import numpy as np
 
-from shm_exchange.client.plain import plain
+from shm_exchange.client.ladder import ladder_frame, ladder_html
+from shm_exchange.client.plain import Records, plain
 from shm_exchange.client.sleeper import word_sleeper
 from shm_exchange.domain.errors import SnapshotBusy, UnknownSymbol
 from shm_exchange.domain.names import nearest
 from shm_exchange.layout.headers import PRICE_LEVEL, SNAPSHOT
 from shm_exchange.shm.segment import Segment, attach
 from shm_exchange.snapshot.slots import READ_TRIES, Snapshots, read_snapshot
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 
 class Level(NamedTuple):
@@ -43,6 +47,10 @@ class Depth(NamedTuple):
     def ask(self) -> Level | None:
         """Best ask."""
         return self.asks[0] if self.asks else None
+
+    def _repr_html_(self) -> str:
+        """The ladder, in a notebook."""
+        return ladder_html("price", self.bids, self.asks, self.last)
 
 
 class MarketView:
@@ -78,7 +86,15 @@ class MarketView:
             int(head.time_ns),
         )
 
-    def depth_array(self) -> tuple[np.ndarray, np.ndarray]:
+    def frame(self, levels: int | None = None) -> DataFrame:
+        """The ladder as a pandas DataFrame: level (index, from 1), bid_quantity, bid_price, ask_price, ask_quantity.
+
+        They are floats, for statistics and plots; exact decimals are `depth`'s. Raises MissingExtra without pandas, SnapshotBusy.
+        """
+        depth = self.depth(levels)
+        return ladder_frame(depth.bids, depth.asks)
+
+    def depth_array(self) -> tuple[Records, Records]:
         """Bids and asks as PRICE_LEVEL records in ticks and lots, best first. They are overwritten by the next read. Raises SnapshotBusy."""
         if read_snapshot(self._snapshots, self._index, self._head, self._levels) < 0:
             raise SnapshotBusy(f"the snapshot of {self.symbol} was overwritten {READ_TRIES} times while it was read; read again")
@@ -138,6 +154,11 @@ class MarketView:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _repr_html_(self) -> str:
+        """The ladder, in a notebook."""
+        depth = self.depth()
+        return ladder_html(self.symbol, depth.bids, depth.asks, depth.last)
 
     def _level(self, price_ticks: int, lots: int) -> Level:
         return Level(self._instrument.price(price_ticks), self._instrument.quantity(lots))
