@@ -63,7 +63,7 @@ def exchange(request: pytest.FixtureRequest) -> Iterator[Exchange]:
 
 @pytest.fixture
 def gateways(exchange: Exchange) -> Iterator[Gateways]:
-    """A function that opens gateways of the sessions it is given, as in `alice, bob = gateways("alice", "bob")`."""
+    """Call it with names of sessions, for a gateway each."""
     from shm_exchange import Gateway
 
     with ExitStack() as stack:

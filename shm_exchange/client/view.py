@@ -155,6 +155,9 @@ class MarketView:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def __repr__(self) -> str:
+        return f"<MarketView {self.symbol} of {self._segment.name!r}>"
+
     def _repr_html_(self) -> str:
         """The ladder, in a notebook."""
         depth = self.depth()

@@ -20,19 +20,18 @@ async def read_events(feed: EventFeed) -> None:
 
 async def read_prices(view: MarketView) -> None:
     async for depth in view.changes():
-        print(f"  top of book: {depth.bid} | {depth.ask}")
+        print(f"  best bid: {depth.bid and depth.bid.price}, best ask: {depth.ask and depth.ask.price}")
 
 
 async def main() -> None:
-    with Gateway.attach(NAME, session="alice") as alice, EventFeed.attach(NAME) as feed, MarketView.attach(NAME, "ACME") as view:
-        async with asyncio.TaskGroup() as tasks:
-            readers = [tasks.create_task(reader) for reader in (read_reports(alice), read_events(feed), read_prices(view))]
+    async with asyncio.TaskGroup() as tasks:
+        with Gateway.attach(NAME, session="alice") as alice, EventFeed.attach(NAME) as feed, MarketView.attach(NAME, "ACME") as view:
+            for reader in (read_reports(alice), read_events(feed), read_prices(view)):
+                tasks.create_task(reader)
             for side, price in ((Side.BUY, "99.50"), (Side.SELL, "99.70"), (Side.SELL, "99.50")):
                 print(f"alice: {side.name} 10 at {price}")
                 alice.limit("ACME", side, price, quantity=10)
-                await asyncio.sleep(0.2)
-            for reader in readers:  # closing the handles would end the loops as well
-                reader.cancel()
+                await asyncio.sleep(0.2)  # closing the handles, below, ends the three loops
 
 
 if __name__ == "__main__":

@@ -5,10 +5,9 @@ import random
 
 from shm_exchange import Exchange, Gateway, Instrument, Side
 from shm_exchange.client import Report
-from shm_exchange.domain.enums import EventKind
 
 NAME = f"maker-{os.getpid()}"
-HALF_SPREAD, QUANTITY, STEPS = 5, 10, 400
+HALF_SPREAD, QUANTITY = 5, 10
 
 
 def answers(gateway: Gateway, command_id: int) -> list[Report]:
@@ -23,9 +22,9 @@ def answers(gateway: Gateway, command_id: int) -> list[Report]:
 def main() -> None:
     draw, value, position, cash = random.Random(7), 10_000, 0, 0
     with Exchange.start(NAME, [Instrument("ACME")]), Gateway.attach(NAME, session="maker") as maker, Gateway.attach(NAME, session="public") as public:
-        for step in range(1, STEPS + 1):
-            for fill in (report for report in answers(maker, maker.mass_cancel()) if report.kind is EventKind.EXECUTED):
-                bought = fill.quantity_lots if fill.side is Side.BUY else -fill.quantity_lots
+        for step in range(1, 401):
+            for fill in (report for report in answers(maker, maker.mass_cancel()) if report.role):
+                bought = fill.quantity_lots * (1 if fill.side is Side.BUY else -1)
                 position, cash = position + bought, cash - bought * fill.price_ticks
             middle = value - position // 10
             maker.limit("ACME", Side.BUY, price_ticks=middle - HALF_SPREAD, quantity=QUANTITY, post_only=True)

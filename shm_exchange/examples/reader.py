@@ -20,19 +20,16 @@ def trade(gateway: Gateway, orders: int) -> None:
 
 
 def main() -> None:
-    with (
-        Exchange.start(NAME, [Instrument("ACME")], session_orders=65_536) as exchange,
-        MarketView.attach(NAME, "ACME") as view,
-        EventFeed.attach(NAME) as feed,
-    ):
+    with Exchange.start(NAME, [Instrument("ACME")], session_orders=65_536) as exchange:
+        view, feed = MarketView.attach(NAME, "ACME"), EventFeed.attach(NAME)
         (trader,) = exchange.spawn("shm_exchange.examples.reader:trade", 60_000, session="trader")
         events = 0
         while trader.poll() is None or feed.next_event < feed.tail:
             with suppress(EventsLost):  # nobody waits for a reader; a slow one is told exactly what it missed
                 events += len(feed.poll_array())
-            depth = view.depth(3)
-            print(f"bid {depth.bid} | ask {depth.ask} | {events} events so far")
-            time.sleep(0.1)
+            if (depth := view.top()).bid and depth.ask:
+                print(f"bid {depth.bid.quantity} @ {depth.bid.price}, ask {depth.ask.quantity} @ {depth.ask.price}, {events} events so far")
+            time.sleep(0.05)
         print(f"{events} of {feed.tail - 1} events seen, {exchange.status()['trades']} trades, by process {trader.pid}")
 
 
