@@ -14,12 +14,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from bench.flow import MessageKind
 from shm_exchange._jit import kernel
 from shm_exchange.domain.enums import CommandKind, EventKind, Flag, OrderType, Role, SelfTradePrevention, Side, TimeInForce
 from shm_exchange.domain.errors import ConfigError
 from shm_exchange.domain.limits import POSITION_BITS
 from shm_exchange.layout.records import COMMAND, LOG_RECORD
+from shm_exchange.protocol.referee import MessageKind
 
 PUBLISHED = {
     "static": "9803843ee404fc29c9a0aa5614f8f0d5a58b5c44fcac9ef89067886fcaaa30d1",

@@ -10,10 +10,12 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-_CPU = Path("/sys/devices/system/cpu")
+from shm_exchange.runtime import machine
+from shm_exchange.runtime.cgroups import core_quota
+from shm_exchange.runtime.speed import FAST_CLOCKS
+
 _SHARED_MEMORY = "/dev/shm"
 _CHECKOUT = Path(__file__).parents[1]
-_FAST_CLOCKS = ("tsc", "kvm-clock", "arch_sys_counter")
 _LOAD_IDLE = 0.5
 _SHARED_MEMORY_MIN = 1 << 30
 
@@ -22,21 +24,21 @@ def environment() -> dict[str, Any]:
     """Facts about this machine and process, ready for JSON; None where the kernel does not tell."""
     usable = sorted(os.sched_getaffinity(0))
     return {
-        "cpu_model": _cpuinfo("model name") or platform.machine(),
+        "cpu_model": machine.cpuinfo("model name") or platform.machine(),
         "cores_usable": usable,
         "cores_online": os.cpu_count(),
         "pinned": len(usable) < (os.cpu_count() or 0),
-        "core_quota": _core_quota(),
-        "smt_siblings": _smt_siblings(usable),
-        "governor": _word(_CPU / f"cpu{usable[0]}/cpufreq/scaling_governor"),
-        "turbo": _turbo(),
-        "l2_bytes": _cache_bytes(usable[0], 2),
-        "l3_bytes": _cache_bytes(usable[0], 3),
-        "virtual_machine": _virtual_machine(),
-        "clock_source": _word(Path("/sys/devices/system/clocksource/clocksource0/current_clocksource")),
+        "core_quota": core_quota(),
+        "smt_siblings": machine.smt_siblings(usable),
+        "governor": machine.governor(usable[0]),
+        "turbo": machine.turbo(),
+        "l2_bytes": machine.cache_bytes(usable[0], 2),
+        "l3_bytes": machine.cache_bytes(usable[0], 3),
+        "virtual_machine": machine.virtual_machine(),
+        "clock_source": machine.clock_source(),
         "load_average": [round(load, 2) for load in os.getloadavg()],
-        "huge_pages": _chosen(Path("/sys/kernel/mm/transparent_hugepage/enabled")),
-        "huge_pages_shared": _chosen(Path("/sys/kernel/mm/transparent_hugepage/shmem_enabled")),
+        "huge_pages": machine.huge_pages(),
+        "huge_pages_shared": machine.huge_pages_shared(),
         "shared_memory_bytes": shutil.disk_usage(_SHARED_MEMORY).total,
         "shared_memory_free_bytes": shutil.disk_usage(_SHARED_MEMORY).free,
         "kernel": f"{platform.system()} {platform.release()} {platform.machine()}",
@@ -57,8 +59,9 @@ def warnings(env: dict[str, Any]) -> list[str]:
         (load > _LOAD_IDLE, f"load average is {load}: something else is running; stop it, or wait a minute"),
         (bool(env["virtual_machine"]), "virtual machine: the host takes time away unseen, which the tail shows; trust medians and best runs"),
         (env["governor"] not in (None, "performance"), f"governor is {env['governor']}: the clock follows the load; set it to performance"),
+        (env["governor"] is None, "governor unknown: this machine does not tell whether its clock follows the load; compare interleaved runs only"),
         (bool(env["turbo"]), "turbo is on: the clock follows heat and neighbours; switch it off, or compare interleaved runs only"),
-        (env["clock_source"] not in (None, *_FAST_CLOCKS), f"clock source is {env['clock_source']}: reading it is a system call; use tsc"),
+        (env["clock_source"] not in (None, *FAST_CLOCKS), f"clock source is {env['clock_source']}: reading it is a system call; use tsc"),
         (env["huge_pages"] == "always", "transparent huge pages are always on: compaction may stall a process; set them to madvise"),
         (
             env["shared_memory_free_bytes"] < _SHARED_MEMORY_MIN,
@@ -76,12 +79,12 @@ def card(env: dict[str, Any]) -> str:
     """The facts in a few aligned lines."""
     cores = ",".join(map(str, env["cores_usable"]))
     quota = f", {env['core_quota']} cores of time" if env["core_quota"] else ""
-    machine = {True: "virtual machine", False: "bare metal", None: "virtual or metal unknown"}[env["virtual_machine"]]
+    kind = {True: "virtual machine", False: "bare metal", None: "virtual or metal unknown"}[env["virtual_machine"]]
     rows = {
         "processor": f"{env['cpu_model']}, L2 {_mib(env['l2_bytes'])}, L3 {_mib(env['l3_bytes'])}",
         "cores": f"{cores} of {env['cores_online']} usable{quota}, shared units {env['smt_siblings'] or 'none'}",
         "frequency": f"governor {_known(env['governor'])}, turbo {_known({True: 'on', False: 'off'}.get(env['turbo']))}",
-        "system": f"{env['kernel']}, {machine}, clock {_known(env['clock_source'])}, load {' '.join(f'{load:.2f}' for load in env['load_average'])}",
+        "system": f"{env['kernel']}, {kind}, clock {_known(env['clock_source'])}, load {' '.join(f'{load:.2f}' for load in env['load_average'])}",
         "memory": f"/dev/shm {_gib(env['shared_memory_bytes'])}, {_gib(env['shared_memory_free_bytes'])} free, "
         f"huge pages {_known(env['huge_pages'])}, shared {_known(env['huge_pages_shared'])}",
         "software": f"Python {env['python']}, numba {env['numba']}, llvmlite {env['llvmlite']}, numpy {env['numpy']}",
@@ -89,68 +92,6 @@ def card(env: dict[str, Any]) -> str:
     }
     width = max(map(len, rows))
     return "\n".join(f"{name:{width}}  {text}" for name, text in rows.items())
-
-
-def _word(path: Path) -> str | None:
-    try:
-        return path.read_text().strip() or None
-    except OSError:
-        return None
-
-
-def _chosen(path: Path) -> str | None:
-    """The word in brackets, as in `always [madvise] never`."""
-    words = _word(path) or ""
-    return words[words.index("[") + 1 : words.index("]")] if "[" in words else None
-
-
-def _cpuinfo(key: str) -> str | None:
-    for line in (_word(Path("/proc/cpuinfo")) or "").splitlines():
-        name, _, value = line.partition(":")
-        if name.strip() == key:
-            return value.strip()
-    return None
-
-
-def _virtual_machine() -> bool | None:
-    flags = _cpuinfo("flags")  # x86 only
-    return "hypervisor" in flags.split() if flags else None
-
-
-def _core_quota() -> float | None:
-    """Cores of time that the cgroup allows; None without a limit."""
-    quota, _, period = (_word(Path("/sys/fs/cgroup/cpu.max")) or "max").partition(" ")
-    return None if quota == "max" else round(int(quota) / int(period), 2)
-
-
-def _smt_siblings(usable: list[int]) -> list[list[int]]:
-    """Groups of usable cores that are threads of one physical core."""
-    groups = {tuple(_cpu_list(_word(_CPU / f"cpu{cpu}/topology/thread_siblings_list") or str(cpu))) for cpu in usable}
-    shared = [[cpu for cpu in group if cpu in usable] for group in sorted(groups)]
-    return [group for group in shared if len(group) > 1]
-
-
-def _cpu_list(text: str) -> list[int]:
-    """Read `0-2,8` as [0, 1, 2, 8]."""
-    cpus: list[int] = []
-    for part in text.split(","):
-        first, _, last = part.partition("-")
-        cpus += range(int(first), int(last or first) + 1)
-    return cpus
-
-
-def _turbo() -> bool | None:
-    if no_turbo := _word(_CPU / "intel_pstate/no_turbo"):
-        return no_turbo == "0"
-    boost = _word(_CPU / "cpufreq/boost")
-    return boost == "1" if boost else None
-
-
-def _cache_bytes(cpu: int, level: int) -> int | None:
-    for index in sorted((_CPU / f"cpu{cpu}/cache").glob("index*")):
-        if _word(index / "level") == str(level) and (size := _word(index / "size")):
-            return int(size[:-1]) * {"K": 1 << 10, "M": 1 << 20}[size[-1]]
-    return None
 
 
 def _git_revision() -> str | None:

@@ -15,28 +15,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from enum import IntEnum
 from typing import NamedTuple
 
 import numpy as np
 
 from shm_exchange._jit import kernel
 from shm_exchange.domain.errors import ConfigError
-
-
-class MessageKind(IntEnum):
-    """First byte of a message."""
-
-    NEW = 0
-    CANCEL = 1
-    MODIFY = 2
-
-
-class MessageSide(IntEnum):
-    """Second byte of a message."""
-
-    BUY = 0
-    SELL = 1
+from shm_exchange.protocol.referee import MESSAGE, MessageKind, MessageSide
 
 
 class Scenario(NamedTuple):
@@ -53,21 +38,6 @@ SCENARIOS = {
     "swing-40": Scenario(0.50, 0.40),
     "flash-crash": Scenario(0.50, 0.60),
 }
-
-MESSAGE = np.dtype(
-    [
-        ("kind", "u1"),  # MessageKind
-        ("side", "u1"),  # MessageSide
-        ("ioc", "u1"),  # NEW: 1 = immediate or cancel
-        ("_zero_byte", "u1"),
-        ("quantity", "u4"),  # CANCEL: 0
-        ("sequence", "u8"),  # 0-based position in the flow
-        ("order_id", "u8"),
-        ("price_ticks", "i8"),  # CANCEL: 0
-        ("_zero_word", "i8"),
-    ]
-)
-"""One record of the referee's file form."""
 
 _ORDER = np.dtype([("price_ticks", "i8"), ("quantity", "u4"), ("side", "u1"), ("_reserved", "u1", 3)])
 

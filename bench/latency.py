@@ -1,139 +1,82 @@
-"""`python -m bench latency`: how long from submitting an order until its reports are seen, beside what the machine charges for two cache lines.
+"""`python -m bench latency`: how long from the moment an order was planned for until its reports are seen, and where that time goes.
 
-One process pair, a core each. Blocks of 2,000 bare ping-pongs (one line there, one line back) alternate with blocks of 2,000 orders, so that
-both see the same weather; the ratio of the blocks' medians is taken pair by pair and its median is printed. The cost of the clock read inside every
-sample is measured and taken off. Open loop: orders at a fixed rate, each timed from the moment it was planned for, not from when it got its turn.
+open loop     orders at a fixed rate, whether or not earlier ones were answered. Latency runs from the planned moment; service time, beside it,
+              from the moment the order was really sent: what a gateway that lags behind hides
+closed loop   (--closed-loop) the next order waits for the last answer, so a stall is seen by one order; it is measured for comparison
+stages        the same load once more, beside a matcher that stamps every order on its way
+hiccups       the same schedule without orders: how late the bare core is
+round trips   orders one at a time beside bare cache lines, and calls of the public API (`bench.paired`)
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from functools import partial
-from typing import Any
+from dataclasses import replace
 
-import numpy as np
-
-from bench.pair import EAGER_POLLS, bench_config, cores, exchange, peer, pinned
-from bench.roundtrips import ECHO, MATCH, MODE, MODE_SEEN, clock_cost, order_round_trips, orders_on_schedule, ping_pongs, read_line, set_line
-from bench.statistics import median, percentiles
+from bench import verdicts
+from bench.corrected import corrected
+from bench.hiccups import Hiccups, hiccups, platform_limited
+from bench.measurement import Measurement
+from bench.pair import bench_config, exchange, spare_core, two_cores
+from bench.paired import from_python, paired
+from bench.passes import Load, Pass, Sender
+from bench.progress import Steps
+from bench.stages import breakdown
+from bench.stamped import ORDERS_MAX, stamped_pass
+from bench.statistics import recorded_percentiles
 from shm_exchange.client.gateway import Gateway
-from shm_exchange.domain.enums import CommandKind, OrderType, SelfTradePrevention, Side, TimeInForce
 from shm_exchange.domain.errors import ConfigError
-from shm_exchange.layout.records import kinds_word
-from shm_exchange.layout.regions import Writer
-from shm_exchange.shm.segment import Segment, create
-
-BLOCK = 2000
-PRICE_TICKS = 20_000
-SUBMITS = 100
-"""Scalar submits timed together: far fewer than a lane holds, so that none waits for room."""
-_KINDS = {"kind": CommandKind.ENTER, "order_type": OrderType.LIMIT, "time_in_force": TimeInForce.GTC, "self_trade": SelfTradePrevention.NONE}
-BUY, SELL = (kinds_word(side=side, **_KINDS) for side in Side)
 
 
-def run(blocks: int, rates: list[int]) -> dict[str, Any]:
-    """All figures of one run."""
-    if cores()[0] == cores()[1]:
-        raise ConfigError("bench latency needs two cores: both ends spin, and on one core neither would let the other run")
-    result = _paired(blocks)
+def run(blocks: int, rates: list[int], load: Load, correct: bool, steps: Steps) -> Measurement:
+    """All figures of one run; `load`: what is sent at each of the rates. Raises ConfigError."""
+    own, _ = two_cores("bench latency")
+    if correct and not load.closed:
+        raise ConfigError("--corrected mends what a closed loop leaves out; an open loop leaves nothing out: add --closed-loop, or drop it")
+    steps.expect(len(rates) + 3)
+    steps("bare lines and orders, block by block")
+    measured = Measurement(paired(blocks))
+    spare = spare_core()
     with exchange(bench_config("latency")) as supervisor, Gateway.attach(supervisor.name, session="latency") as gateway:
-        result["open_loop"] = [_open_loop(gateway, rate) for rate in rates]
-        result |= _from_python(gateway)
-    return result
+        sender = Sender(gateway, matcher=supervisor.matcher.pidfd)
+        with hiccups(rates[0], own, spare) as control:
+            for rate in rates:
+                steps(f"{load.loop} loop, {rate:,} orders/s for {load.seconds:g} s")
+                _pass(measured, sender, replace(load, rate=rate), control, correct)
+        measured.figures["hiccups"] = control.figures()
+        measured.histograms["hiccups"] = control.counts
+        steps("calls from Python")
+        measured.figures |= from_python(gateway)
+    steps(f"stages, {rates[0]:,} orders/s")
+    _stages(measured, replace(load, rate=rates[0], closed=False, stall_ms=0, seconds=min(load.seconds, ORDERS_MAX / rates[0])))
+    return measured
 
 
-def _paired(blocks: int) -> dict[str, Any]:
-    """Alternating blocks of bare lines and orders."""
-    clock = float(clock_cost(100_000))
-    lines_ns, orders_ns, ratios = [], [], []
-    with _echoing_matcher() as (segment, lines), Gateway.attach(segment.name, session="latency") as gateway:
-        samples = np.zeros(BLOCK, np.int64)
-        for block in range(blocks + 1):
-            _switch(lines, ECHO)
-            ping_pongs(lines, samples)
-            line = samples - clock
-            _switch(lines, MATCH)
-            order_round_trips(gateway.rings(), PRICE_TICKS, BUY, SELL, samples)
-            order = samples - clock
-            if block:  # the first pair warms both up
-                lines_ns.append(line)
-                orders_ns.append(order)
-                ratios.append(float(np.median(order) / np.median(line)))
-    line_all, order_all = np.concatenate(lines_ns), np.concatenate(orders_ns)
-    tail = percentiles(order_all.astype(np.int64), ("50", "99", "99.9"))
-    return {
-        "line_rtt_ns_p50": round(float(np.median(line_all)), 1),
-        "order_rtt_ns_p50": round(float(np.median(order_all)), 1),
-        "order_rtt_ns_p99": tail["p99"],
-        "order_rtt_ns_p999": tail["p99.9"],
-        "rtt_ratio_p50": round(median(ratios), 3),
-        "clock_ns": round(clock, 1),
-        "blocks": blocks,
-    }
+def _pass(measured: Measurement, sender: Sender, load: Load, control: Hiccups, correct: bool) -> None:
+    """One rate."""
+    name = f"{load.loop} loop, {load.rate:,}/s"
+    sender.warm(load.rate)
+    control.interlude(load)
+    done = sender.send(load)
+    row = done.row()
+    if correct:
+        row |= _correct(measured, done, name)
+    measured.figures.setdefault(f"{load.loop}_loop", []).append(row)
+    measured.histograms[name] = done.latencies
+    measured.histograms[f"{name}, service time"] = done.services
+    measured.warnings += verdicts.of_row(row, name)
+    if limited := platform_limited(control.counts, done.latencies, name):
+        measured.warnings.append(limited)
 
 
-@contextmanager
-def _echoing_matcher() -> Iterator[tuple[Segment, np.recarray]]:
-    """A matcher process that also echoes; yields the segment and the lines both may write."""
-    own, other = cores()
-    with create(bench_config("pair", max_sessions=8)) as segment:
-        try:
-            arrays = segment.writable(Writer.SUPERVISOR)
-            arrays["control"][0].spin_polls = EAGER_POLLS
-            with peer("bench.peer", segment.name, str(other)), pinned(own):
-                yield segment, arrays["parked"]
-                _switch(arrays["parked"], MATCH)
-                arrays["control"][0].stop = 1
-        finally:
-            segment.destroy()
+def _correct(measured: Measurement, done: Pass, name: str) -> dict[str, int | None]:
+    counts = corrected(done.latencies, 1_000_000_000 // done.load.rate)
+    measured.histograms[f"{name}, corrected"] = counts
+    return {f"corrected_ns_{key}": value for key, value in recorded_percentiles(counts).items()}
 
 
-def _switch(lines: np.recarray, mode: int) -> None:
-    """Tell the peer what to do and wait until it does."""
-    set_line(lines, MODE, mode)
-    while read_line(lines, MODE_SEEN) != mode:
-        time.sleep(0.0001)
-
-
-def _open_loop(gateway: Gateway, rate: int) -> dict[str, Any]:
-    """One second of orders on schedule."""
-    samples = np.zeros(rate + rate % 2, np.int64)
-    orders_on_schedule(gateway.rings(), PRICE_TICKS, BUY, SELL, max(1, 1_000_000_000 // rate), samples[:BLOCK])
-    orders_on_schedule(gateway.rings(), PRICE_TICKS, BUY, SELL, max(1, 1_000_000_000 // rate), samples)
-    return {"rate": rate, **{f"latency_ns_{key}": value for key, value in percentiles(samples).items()}}
-
-
-def _from_python(gateway: Gateway) -> dict[str, float]:
-    """Scalar calls of the public API: submit alone, and submit until the report is in Python's hands."""
-    submit, decimal, trips = [], [], []
-    for _ in range(200):
-        submit.append(_submit_block(partial(gateway.limit, "MID", Side.BUY, price_ticks=PRICE_TICKS, quantity=1), gateway))
-        decimal.append(_submit_block(partial(gateway.limit, "MID", Side.BUY, "100.005", 1), gateway))
-    for _ in range(20_000):
-        start = time.perf_counter_ns()
-        gateway.limit("MID", Side.BUY, price_ticks=PRICE_TICKS, quantity=1, time_in_force=TimeInForce.IOC)
-        gateway.wait()
-        gateway.poll_array()
-        trips.append(time.perf_counter_ns() - start)
-    gateway.poll_array()
-    return {"python_rtt_ns_p50": median(trips), "python_submit_ns_p50": median(submit), "python_submit_decimal_ns_p50": median(decimal)}
-
-
-def _submit_block(submit: Callable[[], int], gateway: Gateway) -> float:
-    """Nanoseconds of one call, the median of SUBMITS without the clock's own; afterwards everything is answered and canceled."""
-    samples, clock = np.zeros(SUBMITS, np.int64), np.zeros(SUBMITS, np.int64)
-    for index in range(SUBMITS):
-        start = time.perf_counter_ns()
-        submit()
-        samples[index] = time.perf_counter_ns() - start
-    for index in range(SUBMITS):
-        start = time.perf_counter_ns()
-        clock[index] = time.perf_counter_ns() - start
-    gateway.mass_cancel()
-    answers = 0
-    while answers < 2 * SUBMITS + 1:  # ACCEPTED and CANCELED of each, and MASS_CANCELED
-        gateway.wait()
-        answers += len(gateway.poll_array())
-    return float(np.median(samples) - np.median(clock))
+def _stages(measured: Measurement, load: Load) -> None:
+    """Where the time of an order goes."""
+    done, stamps = stamped_pass(load)
+    measured.figures["stamped"] = done.row()
+    measured.histograms[f"stamped, {load.rate:,}/s"] = done.latencies
+    measured.stages = breakdown(stamps)

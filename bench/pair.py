@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from shm_exchange.domain.config import ExchangeConfig
+from shm_exchange.domain.errors import ConfigError
 from shm_exchange.domain.instrument import Instrument
+from shm_exchange.runtime.launch import launch
 from shm_exchange.supervisor.supervisor import Supervisor
 
 EAGER_POLLS = 1 << 40
@@ -24,6 +25,20 @@ def cores() -> tuple[int, int]:
     """(gateway's core, matcher's core): two different ones where there are two."""
     usable = sorted(os.sched_getaffinity(0))
     return usable[0], usable[-1]
+
+
+def spare_core() -> int | None:
+    """A core beside those two, where there is one. Caller: not pinned yet."""
+    usable = sorted(os.sched_getaffinity(0))
+    return usable[1] if len(usable) > 2 else None
+
+
+def two_cores(what: str) -> tuple[int, int]:
+    """`cores`, of which there must be two. Raises ConfigError."""
+    own, other = cores()
+    if own == other:
+        raise ConfigError(f"{what} needs two cores: both ends spin, and on one core neither would let the other run")
+    return own, other
 
 
 def bench_config(name: str, **sizes: int) -> ExchangeConfig:
@@ -53,8 +68,8 @@ def pinned(core: int) -> Iterator[None]:
 
 @contextmanager
 def peer(module: str, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
-    """`python -m module arguments` beside us, once it has said that it is ready. It ends by itself; left behind by an error, it is killed."""
-    with subprocess.Popen([sys.executable, "-m", module, *arguments], stdout=subprocess.PIPE) as process:
+    """`python -m module arguments` beside us, once it has said that it is ready. It ends by itself; after an error or Ctrl-C it is killed."""
+    with launch(module, arguments, stdout=subprocess.PIPE) as process:
         try:
             assert process.stdout is not None
             if process.stdout.readline() != b"ready\n":

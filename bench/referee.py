@@ -8,7 +8,6 @@ pipeline   a gateway sends every message through its lane and drains its reports
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +16,9 @@ import numpy as np
 from bench.canonical import canonical_digest, to_commands, to_log_records
 from bench.drivers import drive_kernel, drive_pipeline
 from bench.flow import SCENARIOS, generate
+from bench.measurement import Measurement
 from bench.pair import bench_config, cores, exchange, peer, pinned
-from bench.referee_file import read_orders
+from bench.progress import Steps
 from bench.statistics import median
 from shm_exchange.client.gateway import Gateway
 from shm_exchange.domain.enums import CommandKind
@@ -28,10 +28,12 @@ from shm_exchange.engine.apply import Log, log_of
 from shm_exchange.layout.records import COMMAND_WORDS, LOG_RECORD, LOGON, REPORT
 from shm_exchange.layout.regions import Writer
 from shm_exchange.matcher.process import open_bundles
+from shm_exchange.participants.flow_files import read_content
+from shm_exchange.protocol.referee import decode_orders
 from shm_exchange.shm.locks import MATCHER_BYTE
 from shm_exchange.shm.segment import create
 
-Progress = Callable[[str], None]
+ALL = "all"
 SESSION = 1
 FIRST = 2
 """Lane position of the first message: the logon has the first."""
@@ -39,18 +41,31 @@ REPORTS_A_MESSAGE = 3
 """Room for outputs: the flow makes 1.15 reports a message; a file may make more."""
 
 
-def run(scenario: str, seed: int, count: int, boundary: str, runs: int, orders: Path | None, tell: Progress) -> dict[str, Any]:
+def run(scenario: str, seed: int, count: int, boundary: str, runs: int, orders: Path | None, steps: Steps) -> Measurement:
+    """One scenario, or all five and the worst of them, the referee's figure."""
+    if scenario != ALL or orders:
+        return Measurement(_scenario(scenario, seed, count, boundary, runs, orders, steps))
+    rows = [_scenario(each, seed, count, boundary, runs, None, steps) for each in SCENARIOS]
+    worst = min(rows, key=lambda row: float(row["messages_per_second"]))
+    return Measurement(
+        {"scenarios": rows, "worst": {key: worst[key] for key in ("scenario", "messages_per_second", "best_three_messages_per_second")}}
+    )
+
+
+def _scenario(scenario: str, seed: int, count: int, boundary: str, runs: int, orders: Path | None, steps: Steps) -> dict[str, Any]:
     """One scenario: the flow once, then `runs` fresh exchanges; the digest must be the same in all of them."""
-    tell(f"{scenario}: generating")
-    messages = read_orders(orders) if orders else generate(scenario, seed, count)
+    steps.expect(runs + 1)
+    steps(f"{scenario}: {'reading' if orders else 'generating'}")
+    messages = decode_orders(read_content(orders), str(orders)) if orders else generate(scenario, seed, count)
     measure = _kernel_run if boundary == "kernel" else _pipeline_run
     seconds, digests, reports = [], set(), np.zeros(0, REPORT)
     for number in range(runs):
+        steps(f"{scenario}: run {number + 1} of {runs}")
         taken, reports, first = measure(messages)
         seconds.append(taken)
         digest, trades = canonical_digest(messages, reports, SESSION, first)
         digests.add(digest)
-        tell(f"{scenario}: run {number + 1} of {runs}: {len(messages) / taken / 1e6:.2f} M messages/s")
+        steps.say(f"{scenario}: run {number + 1} of {runs}: {len(messages) / taken / 1e6:.2f} M messages/s")
     if len(digests) != 1:
         raise SystemExit(f"{scenario}: runs of the same flow gave different reports; digests {sorted(digests)}")
     rates = [len(messages) / taken for taken in seconds]
@@ -69,13 +84,6 @@ def run(scenario: str, seed: int, count: int, boundary: str, runs: int, orders: 
         "best_three_messages_per_second": median(sorted(rates)[-3:]),
         "runs": [round(rate) for rate in rates],
     }
-
-
-def run_all(seed: int, count: int, boundary: str, runs: int, tell: Progress) -> dict[str, Any]:
-    """All five scenarios and the worst of them, the referee's figure."""
-    rows = [run(scenario, seed, count, boundary, runs, None, tell) for scenario in SCENARIOS]
-    worst = min(rows, key=lambda row: float(row["messages_per_second"]))
-    return {"scenarios": rows, "worst": {key: worst[key] for key in ("scenario", "messages_per_second", "best_three_messages_per_second")}}
 
 
 def _kernel_run(messages: np.ndarray) -> tuple[float, np.ndarray, int]:

@@ -1,4 +1,4 @@
-"""The timed loops of `bench latency` and `bench transports`, as kernels: bare lines, orders one at a time, orders on schedule."""
+"""Round trips of `bench latency`, as kernels: bare lines, and orders one at a time."""
 
 from __future__ import annotations
 
@@ -60,7 +60,8 @@ def _submit(producer, index, price_ticks, buy_kinds, sell_kinds):
 
 
 @inlined
-def _last_report_of(index):
+def last_report_of(index):
+    """How many reports the order numbered `index` causes: even ones rest, odd ones meet them."""
     return REPORTS_OF_RESTING if index & 1 == 0 else REPORTS_OF_CROSSING
 
 
@@ -72,7 +73,7 @@ def order_round_trips(rings, price_ticks, buy_kinds, sell_kinds, samples):
     before = monotonic_ns()
     for index in range(len(samples)):
         _submit(producer, index, price_ticks, buy_kinds, sell_kinds)
-        number = reader[0].next_report + _last_report_of(index) - 1
+        number = reader[0].next_report + last_report_of(index) - 1
         slot = reports[number & mask]
         while load_acquire(slot, "number") != number:
             pass
@@ -81,29 +82,6 @@ def order_round_trips(rings, price_ticks, buy_kinds, sell_kinds, samples):
         now = monotonic_ns()
         samples[index] = now - before
         before = now
-
-
-@kernel
-def orders_on_schedule(rings, price_ticks, buy_kinds, sell_kinds, interval_ns, samples):
-    """Open loop: order k is due at start + k * interval whether or not earlier ones were answered; a sample runs from that planned moment."""
-    producer, reader, reports, _, head = rings
-    mask, count = len(reports) - 1, len(samples)
-    sent, answered = 0, 0
-    start = monotonic_ns() + interval_ns
-    number = reader[0].next_report
-    while answered < count:
-        now = monotonic_ns()
-        if sent < count and now >= start + sent * interval_ns:
-            _submit(producer, sent, price_ticks, buy_kinds, sell_kinds)
-            sent += 1
-        last = number + _last_report_of(answered) - 1
-        while answered < sent and load_acquire(reports[last & mask], "number") == last:
-            samples[answered] = monotonic_ns() - (start + answered * interval_ns)
-            answered += 1
-            number = last + 1
-            reader[0].next_report = number
-            acknowledge(reader, head)
-            last = number + _last_report_of(answered) - 1
 
 
 @kernel

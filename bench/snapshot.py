@@ -10,11 +10,13 @@ import sys
 import threading
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bench.measurement import Measurement
 from bench.pair import bench_config, cores, peer, pinned
+from bench.progress import Steps
 from shm_exchange._intrinsics import load_relaxed, monotonic_ns, store_relaxed
 from shm_exchange._jit import kernel
 from shm_exchange.layout.headers import PRICE_LEVEL, SNAPSHOT
@@ -75,9 +77,11 @@ def read_versions(snapshots, head, levels, count):
     return monotonic_ns() - start, retries, torn, busy, back
 
 
-def run(count: int) -> dict[str, Any]:
+def run(count: int, steps: Steps) -> Measurement:
     """`count` reads. `hung` counts reads that gave no book: tries are bounded, so a reader that cannot succeed says busy instead of hanging."""
     own, other = cores()
+    steps.expect(2)
+    steps(f"{count:,} reads against a writer at full speed")
     with create(bench_config("snapshot")) as segment:
         try:
             with peer("bench.snapshot", segment.name, str(other)), pinned(own):
@@ -93,8 +97,9 @@ def run(count: int) -> dict[str, Any]:
         finally:
             segment.destroy()
     reads = count / nanoseconds * 1e9
+    steps("a threaded book behind a read-write lock")
     threaded = _threaded()
-    return {
+    figures = {
         "reads_per_second": reads,
         "writes_per_second": written / nanoseconds * 1e9,
         "reads": count,
@@ -105,6 +110,7 @@ def run(count: int) -> dict[str, Any]:
         "threaded_reads_per_second": threaded,
         "over_threaded": reads / threaded,
     }
+    return Measurement(figures)
 
 
 class _ReadWriteLock:

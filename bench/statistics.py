@@ -9,6 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from shm_exchange.participants import histogram
+from shm_exchange.participants.histogram import Counts
+
 PERCENTILES = ("50", "90", "99", "99.9", "99.99")
 TAIL_MIN = 10
 """A percentile with fewer samples above it says more about luck than about the system."""
@@ -26,8 +29,22 @@ def percentiles(samples: np.ndarray, percents: Iterable[str] = PERCENTILES) -> d
     return found | {"max": int(ordered[-1]) if len(ordered) else None, "samples": len(ordered)}
 
 
+def recorded_percentiles(counts: Counts, percents: Sequence[str] = PERCENTILES) -> dict[str, int | None]:
+    """The same of a histogram, each to within its bucket."""
+    total = int(counts.sum())
+    known = [percent for percent in percents if total - rank_of(percent, total) >= TAIL_MIN]
+    values = dict(zip(known, histogram.percentiles(counts, [float(percent) for percent in known]), strict=True))
+    found = {f"p{percent}": values.get(percent) for percent in percents}
+    return found | {"max": histogram.percentiles(counts, [100])[0] if total else None, "samples": total}
+
+
+def rank_of(percent: str, total: int) -> int:
+    """Nearest rank, from 1: so many samples lie at or below that percentile."""
+    return int(-(-Fraction(percent) * total // 100))
+
+
 def _at_rank(ordered: np.ndarray, percent: str) -> int | None:
-    rank = -(-Fraction(percent) * len(ordered) // 100)  # rounded up
+    rank = rank_of(percent, len(ordered))
     if len(ordered) - rank < TAIL_MIN:
         return None
     return int(ordered[rank - 1])
@@ -57,6 +74,8 @@ def _merge(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
             merged[key] = _merge(values)
         elif all(_is_number(value) for value in values):
             merged[key] = median(values)
+        elif all(_is_table(value) for value in values) and len({len(value) for value in values}) == 1:
+            merged[key] = [_merge(rows) for rows in zip(*values, strict=True)]
         elif all(value == values[0] for value in values):
             merged[key] = values[0]
     return merged
@@ -64,3 +83,7 @@ def _merge(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_table(value: object) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(row, Mapping) for row in value)

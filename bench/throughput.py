@@ -6,14 +6,15 @@ Batch: COMMAND records through `submit_many`, reports drained in between, all in
 from __future__ import annotations
 
 import time
-from typing import Any
 
 import numpy as np
 
 from bench.canonical import to_commands
 from bench.drivers import drive_pipeline
 from bench.flow import generate
+from bench.measurement import Measurement
 from bench.pair import bench_config, cores, exchange
+from bench.progress import Steps
 from bench.referee import FIRST, REPORTS_A_MESSAGE, SESSION
 from shm_exchange.client.gateway import Gateway
 from shm_exchange.domain.enums import Side, TimeInForce
@@ -24,22 +25,27 @@ SCALAR_ORDERS = 100_000
 _WINDOW = 1000
 
 
-def run(count: int) -> dict[str, Any]:
+def run(count: int, steps: Steps) -> Measurement:
     """Both figures; `count`: commands of the batch run (the referee's normal flow, cut there)."""
+    steps.expect(3)
+    steps(f"generating {count:,} commands")
     commands = to_commands(generate(SCENARIO, SEED, (count + 1) // 2 + 1)[:count], SESSION, FIRST)
+    steps("batch calls")
     with exchange(bench_config("throughput")) as supervisor, Gateway.attach(supervisor.name, session="throughput") as gateway:
         out = np.zeros(REPORTS_A_MESSAGE * len(commands), REPORT)
         out["number"] = 0
         spin = cores()[0] != cores()[1]
         nanoseconds, reports = drive_pipeline(*gateway.rings(), commands.view(COMMAND_WORDS), out, spin)
+    steps("scalar calls from Python")
     with exchange(bench_config("throughput")) as supervisor, Gateway.attach(supervisor.name, session="throughput") as gateway:
         scalar = _scalar(gateway)
-    return {
+    figures = {
         "orders_per_second": len(commands) / nanoseconds * 1e9,
         "commands": len(commands),
         "reports": reports,
         "python_orders_per_second": SCALAR_ORDERS / scalar,
     }
+    return Measurement(figures)
 
 
 def _scalar(gateway: Gateway) -> float:

@@ -12,7 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from bench.measurement import Measurement
 from bench.pair import bench_config, cores, peer, pinned
+from bench.progress import Steps
 from bench.statistics import median
 from bench.transports_baselines import baselines
 from shm_exchange._intrinsics import load_acquire, load_relaxed, monotonic_ns, pause, store_release, yield_core
@@ -78,14 +80,18 @@ def drain(slots, capacity, heads, answers, control, kept):
             return position
 
 
-def run(count: int) -> dict[str, Any]:
+def run(count: int, steps: Steps) -> Measurement:
     """All rows; `count`: records through the lane."""
-    rows = [_lane(count), *baselines(BASELINE_COUNT, BASELINE_SECONDS)]
+    steps.expect(2)
+    steps(f"{count:,} records through the lane")
+    rows = [_lane(count)]
+    steps("faster-fifo, multiprocessing.Queue and Pipe")
+    rows += baselines(BASELINE_COUNT, BASELINE_SECONDS)
     fifo = next((row for row in rows if row["name"] == "faster-fifo" and row.get("messages_per_second")), None)
     result: dict[str, Any] = {"transports": rows}
     if fifo:
         result["lane_over_faster_fifo"] = rows[0]["messages_per_second"] / fifo["messages_per_second"]
-    return result
+    return Measurement(result)
 
 
 def _lane(count: int) -> dict[str, Any]:

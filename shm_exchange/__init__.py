@@ -8,6 +8,7 @@ Names are imported on first use, so that what needs no kernels (the command line
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,13 @@ if sys.platform != "linux":
     raise ImportError("shm_exchange needs Linux (futexes, OFD locks, /dev/shm): use a Linux machine, WSL2 on Windows, or Docker elsewhere")
 
 logging.getLogger(__name__).addHandler(logging.NullHandler())  # what is done with our lines is the program's business
+
+if _folder := os.environ.get("SHM_EXCHANGE_PERF_MAP"):  # somebody profiles us: see runtime.perf_map
+    from pathlib import Path
+
+    from shm_exchange.runtime import perf_map
+
+    perf_map.start(Path(_folder))
 
 if TYPE_CHECKING:
     from shm_exchange.client import BookReplica as BookReplica

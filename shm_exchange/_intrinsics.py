@@ -103,14 +103,14 @@ if TYPE_CHECKING or INTERPRETED:
     def futex_wait(address: int, expected: int, timeout_ns: int) -> int:
         """Sleep while the 32-bit word at `address` holds `expected`; 0 when woken, -1 otherwise (changed, timed out, interrupted)."""
         timeout = (ctypes.c_int64 * 2)(timeout_ns // 1_000_000_000, timeout_ns % 1_000_000_000)
-        return int(_libc.syscall(_FUTEX, ctypes.c_void_p(int(address)), 0, expected, timeout, None, 0))
+        return int(_libc.syscall(FUTEX_CALL, ctypes.c_void_p(int(address)), 0, expected, timeout, None, 0))
 
     def futex_wake(address: int) -> int:
         """Wake who sleeps on the 32-bit word at `address`; returns how many."""
-        return int(_libc.syscall(_FUTEX, ctypes.c_void_p(int(address)), 1, 0x7FFFFFFF, None, None, 0))
+        return int(_libc.syscall(FUTEX_CALL, ctypes.c_void_p(int(address)), 1, 0x7FFFFFFF, None, None, 0))
 
 
-_FUTEX = {"x86_64": 202, "aarch64": 98}.get(platform.machine(), 0)
+FUTEX_CALL = {"x86_64": 202, "aarch64": 98}.get(platform.machine(), 0)
 
 if not TYPE_CHECKING and not INTERPRETED:
     from llvmlite import ir
@@ -289,8 +289,8 @@ if not TYPE_CHECKING and not INTERPRETED:
         moment = record_at(duration, _TIMESPEC)
         store_relaxed(moment, "seconds", timeout_ns // 1_000_000_000)
         store_relaxed(moment, "nanoseconds", timeout_ns % 1_000_000_000)
-        return _syscall(_FUTEX, address, 0, expected, duration, 0, 0)
+        return _syscall(FUTEX_CALL, address, 0, expected, duration, 0, 0)
 
     @inlined
     def futex_wake(address):
-        return _syscall(_FUTEX, address, 1, 0x7FFFFFFF, 0, 0, 0)
+        return _syscall(FUTEX_CALL, address, 1, 0x7FFFFFFF, 0, 0, 0)

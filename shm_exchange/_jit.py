@@ -8,16 +8,22 @@ coverage and debuggers) and bounds-checked (`NUMBA_BOUNDSCHECK=1`).
 
 The cache lives in one folder that `cache_folder` chooses and checks, whether or not the caller imported numba before us:
 `config.CACHE_DIR` is set only while our own functions are being decorated, so that a user's kernels stay where they were.
+
+Of processes that miss the same kernel in the cache one compiles it, under a lock of the folder, and the others load it then. So many that start
+with a cold cache take as long as one, whatever they call first; `runtime.warm` does the same for all kernels at once, and says how far it is.
 """
 
 from __future__ import annotations
 
+import fcntl
 import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from numba import config, njit
+from numba.core.caching import FunctionCache
+from numba.core.compiler_lock import global_compiler_lock
 
 from shm_exchange._cache import cache_folder
 
@@ -46,9 +52,55 @@ else:
             return function
         outside, config.CACHE_DIR = config.CACHE_DIR, cache_folder()
         try:
-            return njit(cache=True, nogil=True, error_model="numpy", _nrt=False, **options)(function)
+            dispatcher = njit(nogil=True, error_model="numpy", _nrt=False, **options)(function)
+            dispatcher._cache = _SharedCache(function)  # noqa: SLF001 (what cache=True does, with a cache of ours)
         finally:
             config.CACHE_DIR = outside
+        dispatcher.compile = _locked_after_a_miss(dispatcher.compile)
+        return dispatcher
+
+    class _CompileLock:
+        """The lock of the cache folder, while this process compiles. Caller: holds numba's own lock, so one thread at a time."""
+
+        _fd = -1
+
+        @property
+        def held(self):
+            return self._fd >= 0
+
+        def acquire(self):
+            self._fd = os.open(os.path.join(cache_folder(), "compile.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)  # noqa: PTH118
+            fcntl.flock(self._fd, fcntl.LOCK_EX)
+
+        def release(self):
+            fd, self._fd = self._fd, -1
+            if fd >= 0:
+                fcntl.flock(fd, fcntl.LOCK_UN)  # a child forked meanwhile has the descriptor too
+                os.close(fd)
+
+    _lock = _CompileLock()
+
+    class _SharedCache(FunctionCache):
+        """Who misses something takes the lock and looks again: it may be there now."""
+
+        def load_overload(self, sig, target_context):
+            found = super().load_overload(sig, target_context)
+            if found is None and not _lock.held:
+                _lock.acquire()
+                found = super().load_overload(sig, target_context)
+            return found
+
+    def _locked_after_a_miss(compile_one):
+        def compile_shared(signature):
+            with global_compiler_lock:
+                nested = _lock.held
+                try:
+                    return compile_one(signature)
+                finally:
+                    if not nested:
+                        _lock.release()
+
+        return compile_shared
 
     def kernel(function):
         return _compile(function)

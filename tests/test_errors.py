@@ -50,7 +50,7 @@ def _lane_full(exchange: Supervisor, _: pytest.MonkeyPatch) -> None:
     with Gateway.attach(exchange.name, session="alice", lane_full="raise") as gateway:
         os.kill(exchange.matcher.pid, signal.SIGSTOP)
         try:
-            for _ in range(65):
+            for _number in range(65):
                 gateway.limit("ACME", Side.BUY, price_ticks=100, quantity=10)
         finally:
             os.kill(exchange.matcher.pid, signal.SIGCONT)
@@ -76,7 +76,7 @@ def _layout_mismatch(exchange: Supervisor, patch: pytest.MonkeyPatch) -> None:
 
 
 def _not_enough_memory(_: Supervisor, patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(space_module, "_free", lambda _: 4096)
+    patch.setattr(space_module, "bytes_free", lambda _: 4096)
     create(_config("too-large"))
 
 

@@ -5,7 +5,11 @@
     configuration  an exchange from a TOML file and flags
     run            run an exchange in the foreground
     look           list, status
-    end            stop, clean
+    spawn          gateway processes with a flow or a function; spawn_screen shows them
+    end            stop
+    clean          what nobody uses any more
+    doctor         can this machine run an exchange, and how well
+    top            watch one: a screen, or one plain picture
     warm           fill the kernel cache
     demo           a whole market: simulation starts and checks it, demo_screen shows it
 

@@ -12,7 +12,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from shm_exchange.cli.screen import table
+from shm_exchange.cli.screen import duration_text, table
 
 if TYPE_CHECKING:
     from shm_exchange.cli.simulation import Moment, Plan
@@ -81,7 +81,10 @@ def summary(figures: dict[str, Any]) -> list[RenderableType]:
         ("orders", f"{figures['orders']:,} in {figures['seconds']:.2f} s: {figures['orders_per_second']:,}/s ({pace})"),
         ("commands", f"{figures['commands']:,}, with cancels and changes: {figures['commands_per_second']:,}/s"),
         ("outcome", f"{figures['trades']:,} trades, {figures['rejects']:,} rejects, {figures['open_orders']:,} orders still open"),
-        ("order → report", "   ".join(f"p{percent} {_time(figures[f'latency_ns_p{key}'])}" for percent, key in ((50, 50), (99, 99), (99.9, 999)))),
+        (
+            "order → report",
+            "   ".join(f"p{percent} {duration_text(figures[f'latency_ns_p{key}'])}" for percent, key in ((50, 50), (99, 99), (99.9, 999))),
+        ),
     ]
     checks = Table.grid(padding=(0, 1))
     for name, holds in figures["checks"].items():
@@ -105,9 +108,3 @@ def _ladder(symbol: str, ladder: dict[str, list[tuple[str, str, int]]]) -> Table
 def _add_levels(shown: Table, levels: list[tuple[str, str, int]], style: str) -> None:
     for price, quantity, orders in levels:
         shown.add_row(Text(price, style=style), f"{Decimal(quantity):,}", str(orders))
-
-
-def _time(nanoseconds: int) -> str:
-    if nanoseconds < 1_000_000:
-        return f"{nanoseconds / 1e3:.1f} µs"
-    return f"{nanoseconds / 1e6:.2f} ms" if nanoseconds < 1_000_000_000 else f"{nanoseconds / 1e9:.2f} s"

@@ -17,7 +17,8 @@ from typing import Annotated, Any
 
 import typer
 
-from shm_exchange.cli import demo, end, look, run, warm
+from shm_exchange.cli import clean, demo, doctor, end, look, replay, run, spawn, warm
+from shm_exchange.cli.top.command import top
 from shm_exchange.domain.errors import ExchangeError
 
 _CURES = {
@@ -44,9 +45,13 @@ _COMMANDS: tuple[tuple[Callable[..., None], str], ...] = (
     (run.run, "shm-exchange run --instrument ACME:0.01:1 --core 1"),
     (look.list_, "shm-exchange list"),
     (look.status, "shm-exchange status demo --json"),
+    (top, "shm-exchange top demo"),
+    (spawn.spawn, "shm-exchange spawn demo maker -n 2 --rate 10000"),
+    (replay.replay, "shm-exchange replay flow.csv --speed 10"),
     (end.stop, "shm-exchange stop demo"),
-    (end.clean, "shm-exchange clean --yes"),
     (warm.warm, "shm-exchange warm"),
+    (doctor.doctor, "shm-exchange doctor --cores 2,3"),
+    (clean.clean, "shm-exchange clean --all"),
 )
 """Each with an example that its help shows."""
 for _command, _example in _COMMANDS:
@@ -113,11 +118,16 @@ def with_options_first(arguments: list[str]) -> list[str]:
 
 def main() -> None:
     """Run the command line, and exit."""
+    run_app(app, with_options_first(sys.argv[1:]))
+
+
+def run_app(program: typer.Typer, arguments: list[str]) -> None:
+    """Run a command line as ours, and exit: errors in one line, signals clean up."""
     warnings.formatwarning = _warning_text
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _leave)
     try:
-        app(with_options_first(sys.argv[1:]))
+        program(arguments)
     except ExchangeError as error:
         typer.echo(f"shm-exchange: {error}", err=True)
         sys.exit(1)

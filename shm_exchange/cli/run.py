@@ -75,9 +75,9 @@ def run(
 
 def _run(config: ExchangeConfig, core: int | None, screen: Screen) -> None:
     from shm_exchange.cli.screen import Compiling
+    from shm_exchange.runtime.warm import ensure_warm
     from shm_exchange.supervisor.serve import PLEASE_VERIFY
     from shm_exchange.supervisor.supervisor import Supervisor
-    from shm_exchange.supervisor.warm import ensure_warm
 
     show_sizes(config, screen)
     with Compiling(screen) as progress:

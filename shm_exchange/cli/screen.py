@@ -82,6 +82,16 @@ def bytes_text(count: int) -> str:
     return f"{count / 1e3:,.0f} kB" if count < 10_000_000 else f"{count / 1e6:,.1f} MB"
 
 
+def duration_text(nanoseconds: int) -> str:
+    """A duration as people say it, with three digits."""
+    if nanoseconds < 1000:
+        return f"{nanoseconds} ns"
+    amount, unit = (
+        (nanoseconds / 1e3, "µs") if nanoseconds < 999_500 else (nanoseconds / 1e6, "ms") if nanoseconds < 999_500_000 else (nanoseconds / 1e9, "s")
+    )
+    return f"{amount:,.{2 if amount < 9.995 else 1 if amount < 99.95 else 0}f} {unit}"
+
+
 class Compiling:
     """Shows what `ensure_warm` compiles: call it with a step, how many are done, and how many there are."""
 

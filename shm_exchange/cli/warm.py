@@ -27,7 +27,7 @@ def warm_all(screen: Screen) -> tuple[bool, str]:
     """Compile what exchanges and simulated traders need; whether there was anything to do, and the folder."""
     from shm_exchange._cache import cache_folder
     from shm_exchange.cli.screen import Compiling
-    from shm_exchange.supervisor.warm import ensure_warm
+    from shm_exchange.runtime.warm import ensure_warm
 
     folder = cache_folder()
     before = _count(folder)

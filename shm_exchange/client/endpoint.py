@@ -37,10 +37,12 @@ from shm_exchange.domain.errors import (
 from shm_exchange.domain.instrument import Number
 from shm_exchange.domain.limits import POSITION_BITS
 from shm_exchange.domain.names import checked_name, name_words, nearest
+from shm_exchange.layout.headers import REPORT_HEAD
 from shm_exchange.layout.records import COMMAND, COMMAND_WORDS, REPORT, kinds_word
 from shm_exchange.ring.lane import await_room, new_producer, submit, submit_many
 from shm_exchange.ring.reports import READER, acknowledge, await_report, take_reports
 from shm_exchange.runtime.interactive import is_interactive
+from shm_exchange.runtime.warm import ensure_warm
 from shm_exchange.shm.segment import attach
 
 POSITION_MASK = (1 << POSITION_BITS) - 1
@@ -81,10 +83,11 @@ class Endpoint:
             raise ConfigError(f"lane_full must be one of {', '.join(_LANE_FULL)}, not {lane_full!r}{nearest(lane_full, _LANE_FULL)}")
         self.dropped = 0
         self._lane_full, self._block_seconds = lane_full, block_seconds
-        deadline = time.monotonic() + timeout
         if is_interactive():
             _give_way(name, session)
         self._segment = attach(name, write=True, timeout=timeout)
+        ensure_warm()
+        deadline = time.monotonic() + timeout
         await_matcher(self._segment, deadline)
         self._open_rings()
         _open.add(self)
@@ -189,6 +192,10 @@ class Endpoint:
     def rings(self) -> tuple[int, Records, Records, Records, Records]:
         """For kernels of your own: (address of the PRODUCER, READER[1], REPORT[capacity], REPORT_TAIL[1], REPORT_HEAD[1])."""
         return self._producer, self._reader, self._reports, self._tail, self._head
+
+    def waiting_words(self) -> tuple[Records, Records]:
+        """For kernels of your own that wait: (PARKED[1] of this session, to sleep on; CONTROL[1], whose `spin_polls` says whether to spin)."""
+        return self._parked, self._control
 
     @property
     def submitted(self) -> int:
@@ -319,6 +326,11 @@ def _give_way(name: str, session: str) -> None:
     for endpoint in list(_open):
         if (endpoint.name, endpoint.session) == (name, session):
             endpoint.close()
+
+
+def load_kernels() -> None:
+    """Take from numba the quarter of a second that its first kernel costs in every process. Caller: the cache is warm."""
+    acknowledge(np.zeros(1, READER), np.zeros(1, REPORT_HEAD))
 
 
 def too_large(price_ticks: int, quantity: Number) -> ExchangeError:

@@ -9,13 +9,13 @@ from typing import Self
 import numpy as np
 
 from shm_exchange.client.plain import Records, plain, rows
-from shm_exchange.client.report import Reason, reason_of
 from shm_exchange.client.sleeper import BURST, word_sleeper
-from shm_exchange.domain.enums import EventKind, Side
+from shm_exchange.domain.enums import EventKind, Reason, Side, reason_of
 from shm_exchange.domain.errors import EventsLost
 from shm_exchange.domain.instrument import Instrument
 from shm_exchange.layout.records import EVENT
 from shm_exchange.ring.broadcast import FEED, take_events
+from shm_exchange.runtime.warm import ensure_warm
 from shm_exchange.shm.segment import Segment, attach
 
 
@@ -103,7 +103,9 @@ class EventFeed:
     @classmethod
     def attach(cls, name: str, *, from_start: bool = False, dead_ok: bool = False) -> Self:
         """Begin with the next event, or `from_start` with the first ever (if the ring still holds it, else EventsLost at the first poll)."""
-        return cls(attach(name, dead_ok=dead_ok), from_start=from_start)
+        segment = attach(name, dead_ok=dead_ok)
+        ensure_warm()
+        return cls(segment, from_start=from_start)
 
     @property
     def next_event(self) -> int:
@@ -114,6 +116,10 @@ class EventFeed:
     def tail(self) -> int:
         """The number that the writer will give out next."""
         return int(self._words["event_tail"][0])
+
+    def seek(self, number: int) -> None:
+        """Go on with event `number`, at most with the next one to come. What was overwritten is EventsLost at the next poll."""
+        self._feed["next_event"] = min(max(1, number), self.tail)
 
     def poll_array(self, limit: int | None = None) -> Records:
         """The next EVENT records, at most `limit`; overwritten by the next poll. Raises EventsLost when lapped, then goes on behind the gap."""

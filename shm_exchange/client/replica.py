@@ -36,6 +36,7 @@ from shm_exchange.engine.ladder import (
 )
 from shm_exchange.engine.orders import free_slot, take_slot
 from shm_exchange.engine.outputs import Subject
+from shm_exchange.runtime.warm import ensure_warm
 from shm_exchange.shm.segment import Segment, attach
 
 _NO_LEVEL = 0
@@ -136,7 +137,9 @@ class BookReplica:
     @classmethod
     def attach(cls, name: str, symbol: str | None = None, *, dead_ok: bool = False) -> Self:
         """Rebuild from the first event. Raises EventsLost (at the first update) where the event ring no longer holds it."""
-        return cls(attach(name, dead_ok=dead_ok), symbol)
+        segment = attach(name, dead_ok=dead_ok)
+        ensure_warm()
+        return cls(segment, symbol)
 
     def update(self) -> int:
         """Take all new events; returns how many. Raises EventsLost: a replica that missed events is wrong for good, attach a new one."""

@@ -2,26 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from decimal import Decimal
 
-from shm_exchange.domain.enums import CancelReason, EventKind, Place, RejectReason, Role, Side
+from shm_exchange.domain.enums import EventKind, Reason, Role, Side, reason_of
 from shm_exchange.domain.instrument import Instrument
-
-Reason = RejectReason | CancelReason | Place | None
-
-_REASONS: dict[EventKind, Callable[[int], Reason]] = {
-    EventKind.REJECTED: RejectReason,
-    EventKind.CANCELED: CancelReason,
-    EventKind.REDUCED: CancelReason,
-    EventKind.REPLACED: Place,
-}
-
-
-def reason_of(kind: EventKind, number: int) -> Reason:
-    """The word for a reason, which depends on what happened; None where there is none."""
-    words = _REASONS.get(kind)
-    return words(number) if words is not None and number else None
 
 
 class Report:

@@ -14,6 +14,7 @@ from shm_exchange.client.sleeper import word_sleeper
 from shm_exchange.domain.errors import SnapshotBusy, UnknownSymbol
 from shm_exchange.domain.names import nearest
 from shm_exchange.layout.headers import PRICE_LEVEL, SNAPSHOT
+from shm_exchange.runtime.warm import ensure_warm
 from shm_exchange.shm.segment import Segment, attach
 from shm_exchange.snapshot.slots import READ_TRIES, Snapshots, read_snapshot
 
@@ -70,7 +71,9 @@ class MarketView:
     @classmethod
     def attach(cls, name: str, symbol: str, *, dead_ok: bool = False) -> Self:
         """Map the exchange read-only. `dead_ok`: also one whose matcher is gone, to look at its last state."""
-        return cls(attach(name, dead_ok=dead_ok), symbol)
+        segment = attach(name, dead_ok=dead_ok)
+        ensure_warm()
+        return cls(segment, symbol)
 
     def depth(self, levels: int | None = None) -> Depth:
         """Up to `levels` levels a side (default and maximum: the exchange's depth). Raises SnapshotBusy."""
@@ -112,6 +115,11 @@ class MarketView:
     def best_ask(self) -> tuple[Decimal, Decimal] | None:
         """(price, quantity) of the best ask."""
         return self.top().ask
+
+    @property
+    def levels_at_most(self) -> int:
+        """Levels a side that this exchange publishes."""
+        return len(self._levels) // 2
 
     @property
     def writer_alive(self) -> bool:

@@ -122,3 +122,21 @@ class Place(IntEnum):
 
     KEPT = 1
     LOST = 2
+
+
+Reason = RejectReason | CancelReason | Place | None
+"""The word for a report's or an event's `reason`."""
+
+REASONS: dict[EventKind, type[RejectReason | CancelReason | Place]] = {
+    EventKind.REJECTED: RejectReason,
+    EventKind.CANCELED: CancelReason,
+    EventKind.REDUCED: CancelReason,
+    EventKind.REPLACED: Place,
+}
+"""Which words the `reason` of a report or an event is taken from: that depends on what happened. Elsewhere it is 0."""
+
+
+def reason_of(kind: EventKind, number: int) -> Reason:
+    """The word for a reason; None where there is none."""
+    words = REASONS.get(kind)
+    return words(number) if words is not None and number else None

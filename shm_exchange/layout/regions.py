@@ -129,29 +129,56 @@ def max_accounts(config: ExchangeConfig) -> int:
     return min(ACCOUNTS_MAX, ACCOUNTS_PER_SESSION * config.max_sessions)
 
 
-def _arrays(config: ExchangeConfig) -> Iterator[tuple[Writer, str, np.dtype[Any], int]]:
-    """Every array in the order of the file, all arrays of a writer together."""
-    sessions, instruments = config.max_sessions, len(config.instruments)
+class Counts(NamedTuple):
+    """The numbers that the lengths of arrays are made of."""
+
+    instruments: int
+    sessions: int
+    accounts: int  # with number 0, which is nobody
+    depth: int
+    lane_capacity: int
+    report_capacity: int
+    event_capacity: int
+    log_capacity: int
+
+
+def counts_of(config: ExchangeConfig) -> Counts:
+    """Of one exchange."""
+    sizes = (config.depth, config.lane_capacity, config.report_capacity, config.event_capacity, config.log_capacity)
+    return Counts(len(config.instruments), config.max_sessions, max_accounts(config) + 1, *sizes)
+
+
+def arrays(counts: Counts) -> Iterator[tuple[Writer, str, np.dtype[Any], int]]:
+    """Every array in the order of the file, all arrays of a writer together.
+
+    Only sums, products and whole quotients of the counts: the header for other languages is made by calling this with formulas instead of numbers.
+    """
+    sessions, instruments = counts.sessions, counts.instruments
     snapshots = instruments * SNAPSHOT_SLOTS
     yield Writer.CREATOR, "config", headers.CONFIG, 1
     yield Writer.CREATOR, "instruments", headers.INSTRUMENT, instruments
     yield Writer.SUPERVISOR, "control", headers.CONTROL, 1
     yield Writer.MATCHER, "matcher", headers.MATCHER, 1
     yield Writer.MATCHER, "counters", headers.COUNTERS, 1
-    yield Writer.MATCHER, "accounts", headers.ACCOUNT, max_accounts(config) + 1
+    yield Writer.MATCHER, "accounts", headers.ACCOUNT, counts.accounts
     yield Writer.MATCHER, "lane_heads", headers.LANE_HEAD, sessions + 1
     yield Writer.MATCHER, "report_tails", headers.REPORT_TAIL, sessions + 1
     yield Writer.MATCHER, "snapshot_latest", headers.SNAPSHOT_LATEST, instruments
     yield Writer.MATCHER, "snapshots", headers.SNAPSHOT, snapshots
-    yield Writer.MATCHER, "snapshot_levels", headers.PRICE_LEVEL, snapshots * 2 * config.depth
-    yield Writer.MATCHER, "events", records.EVENT, config.event_capacity
-    yield Writer.MATCHER, "log", records.LOG_RECORD, config.log_capacity
-    yield Writer.MATCHER, "reports", records.REPORT, sessions * config.report_capacity
+    yield Writer.MATCHER, "snapshot_levels", headers.PRICE_LEVEL, snapshots * 2 * counts.depth
+    yield Writer.MATCHER, "events", records.EVENT, counts.event_capacity
+    yield Writer.MATCHER, "log", records.LOG_RECORD, counts.log_capacity
+    yield Writer.MATCHER, "reports", records.REPORT, sessions * counts.report_capacity
     yield Writer.MANY, "activity", headers.ACTIVITY, sessions // headers.LANES_PER_WORD + 1
     yield Writer.MANY, "parked", headers.PARKED, sessions + 1
     yield Writer.GATEWAY, "owner", headers.LANE_OWNER, 1
     yield Writer.GATEWAY, "report_head", headers.REPORT_HEAD, 1
-    yield Writer.GATEWAY, "lane", records.COMMAND, config.lane_capacity
+    yield Writer.GATEWAY, "lane", records.COMMAND, counts.lane_capacity
+
+
+def alignment_of(name: str) -> int:
+    """Where an array may begin inside its writer's box: a multiple of so many bytes."""
+    return PAGE if name == "lane" else LINE_PAIR
 
 
 @lru_cache(maxsize=16)
@@ -159,11 +186,11 @@ def layout_of(config: ExchangeConfig) -> Layout:
     """Offsets and sizes of all regions, checked: nothing overlaps and no page has two writers."""
     regions: dict[str, Region] = {}
     end = 0
-    for writer, arrays in groupby(_arrays(config), key=lambda array: array[0]):
+    for writer, own in groupby(arrays(counts_of(config)), key=lambda array: array[0]):
         end = _up(end, PAGE)
         sessions = config.max_sessions if writer is Writer.GATEWAY else 0
-        for _, name, dtype, count in arrays:
-            offset = _up(end, PAGE if name == "lane" else LINE_PAIR)
+        for _, name, dtype, count in own:
+            offset = _up(end, alignment_of(name))
             end = offset + count * dtype.itemsize
             regions[name] = Region(name, dtype, count, offset, end - offset, writer, sessions)
     stride = _up(end, PAGE) - regions["owner"].offset

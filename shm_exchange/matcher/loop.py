@@ -72,7 +72,7 @@ def _park(memory, policy, outputs):
 
 
 @kernel
-def _begin_slice(memory, policy):
+def begin_slice(memory, policy):
     """Take the clocks, show that we live, sample the depth of the lanes."""
     now = monotonic_ns()
     memory.private[0].clock_offset_ns = realtime_ns() - now
@@ -85,7 +85,7 @@ def _begin_slice(memory, policy):
 @kernel
 def run_slice(memory, policy, book, outputs, log, snapshots):
     """Match for one slice. Returns SLICE_OVER, STOP_ASKED, or PARK_OVER when it slept."""
-    end = _begin_slice(memory, policy)
+    end = begin_slice(memory, policy)
     private = memory.private[0]
     spin_polls = load_relaxed(memory.control[0], "spin_polls")
     while True:

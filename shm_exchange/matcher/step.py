@@ -46,10 +46,9 @@ def _count(memory, book, published):
     counters.pages_high = max(counters.pages_high, state.pages)
 
 
-@kernel
-def process(memory, book, outputs, log, snapshots, last):
-    """Apply the log up to `last` and publish: snapshots, events, reports; then wake the parked."""
-    apply(book, outputs, log, last)
+@inlined
+def publish(memory, book, outputs, snapshots):
+    """Let everybody see what was applied: accounts, snapshots, events, reports; then wake the parked."""
     _publish_accounts(memory, book)
     publish_due(book, snapshots)
     publish_events(book, outputs, memory.words[0])
@@ -57,3 +56,10 @@ def process(memory, book, outputs, log, snapshots, last):
     _wake_parked(memory, outputs)
     outputs.state[0].touched = 0
     _count(memory, book, published)
+
+
+@kernel
+def process(memory, book, outputs, log, snapshots, last):
+    """Apply the log up to `last` and publish."""
+    apply(book, outputs, log, last)
+    publish(memory, book, outputs, snapshots)

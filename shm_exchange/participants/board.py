@@ -1,18 +1,12 @@
 """One page of memory on which the members of a simulation see how far the others are: the starting gun, the pace, the end.
 
-A row a member, written by that member alone. The page is a memory file of the parent that members open by its path in
-/proc: it has no name in any file system, so nothing can be left of it. It is a courtesy among participants and no part of the exchange.
+A row a member, written by that member alone. It is a courtesy among participants and no part of the exchange.
 """
 
 from __future__ import annotations
 
-import mmap
-import os
-from typing import Any
-
-import numpy as np
-
 from shm_exchange.layout.headers import lines
+from shm_exchange.participants.memory import SharedTable, Table, open_table
 
 PARENT_ROW, WATCHER_ROW, FIRST_TRADER_ROW = 0, 1, 2
 FINISHED = 1 << 62
@@ -30,28 +24,13 @@ ROW = lines(
 )
 
 
-class Board:
-    """The page, from its maker or from a member that was told its path."""
+class Board(SharedTable):
+    """The page, from its maker."""
 
     def __init__(self, traders: int) -> None:
-        self._fd = os.memfd_create("simulation board", os.MFD_CLOEXEC)
-        os.ftruncate(self._fd, (FIRST_TRADER_ROW + traders) * ROW.itemsize)
-        self.path = f"/proc/{os.getpid()}/fd/{self._fd}"
-        self.rows = _map(self._fd)
-
-    def close(self) -> None:
-        """Members that have it open keep it."""
-        os.close(self._fd)
+        super().__init__("simulation board", ROW, FIRST_TRADER_ROW + traders)
 
 
-def open_board(path: str) -> np.ndarray[Any, np.dtype[np.void]]:
+def open_board(path: str) -> Table:
     """The rows of a board, by the path its maker gave. Raises FileNotFoundError when the maker is gone."""
-    fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-    try:
-        return _map(fd)
-    finally:
-        os.close(fd)
-
-
-def _map(fd: int) -> np.ndarray[Any, np.dtype[np.void]]:
-    return np.frombuffer(mmap.mmap(fd, 0), ROW)
+    return open_table(path, ROW)

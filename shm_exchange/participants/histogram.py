@@ -25,13 +25,19 @@ def new_histogram() -> Counts:
 
 
 @inlined
-def observe(counts, value):
-    """Count one value; a negative one as 0."""
+def bucket_of(value):
+    """Where a value is counted; a negative one as 0."""
     rest, shift = max(value, 0), 0
     while rest >= _LINEAR:
         rest >>= 1
         shift += 1
-    counts[_HALF * shift + rest] += 1
+    return _HALF * shift + rest
+
+
+@inlined
+def observe(counts, value):
+    """Count one value."""
+    counts[bucket_of(value)] += 1
 
 
 def percentiles(counts: Counts, wanted: Sequence[float]) -> list[int]:
@@ -40,11 +46,21 @@ def percentiles(counts: Counts, wanted: Sequence[float]) -> list[int]:
     if not total:
         return [0] * len(wanted)
     ranks = [max(1, math.ceil(round(total * percent / 100, 6))) for percent in wanted]
-    return [_middle(int(bucket)) for bucket in np.searchsorted(np.cumsum(counts), ranks)]
+    middles = middle_values()
+    return [int(middles[bucket]) for bucket in np.searchsorted(np.cumsum(counts), ranks)]
 
 
-def _middle(bucket: int) -> int:
-    if bucket < _LINEAR:
-        return bucket
-    shift = bucket // _HALF - 1
-    return ((bucket - _HALF * shift) << shift) + (1 << shift) // 2
+def lowest_values() -> Counts:
+    """The smallest value of each bucket, i8[BUCKETS]; a bucket ends where the next begins."""
+    buckets = np.arange(BUCKETS, dtype=np.int64)
+    shifts = np.maximum(buckets // _HALF - 1, 0)
+    lowest: Counts = (buckets - _HALF * shifts) << shifts
+    return lowest
+
+
+def middle_values() -> Counts:
+    """The value that stands for each bucket, i8[BUCKETS]: the middle of it."""
+    lowest = lowest_values()
+    widths = np.diff(lowest, append=2 * lowest[-1:] - lowest[-2:-1])
+    middles: Counts = lowest + widths // 2
+    return middles

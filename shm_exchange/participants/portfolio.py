@@ -15,6 +15,8 @@ import numpy as np
 
 from shm_exchange._intrinsics import mix64
 from shm_exchange._jit import inlined
+from shm_exchange.domain.enums import Side
+from shm_exchange.domain.limits import PRICE_TICKS_MAX
 from shm_exchange.layout.headers import lines
 from shm_exchange.participants.histogram import new_histogram
 
@@ -31,7 +33,7 @@ OWN = lines(
     ("pending_id", "i8"),  # the command that will change it and is not answered yet; 0 = none
     ("pending_total", "i8"),  # of a pending replacement: the total it asks for
     ("sent_ns", "i8"),
-    ("instrument", "i8"),
+    ("market", "i8"),  # index of its instrument among the markets it trades in
     ("side", "i8"),
     ("rests", "i8"),  # 1: GTC
     ("open_index", "i8"),  # where it stands in the list of open orders
@@ -40,6 +42,13 @@ OWN = lines(
 MARKET = lines(
     ("anchor", "i8"),  # where the mid began and is drawn back to, in 1 / MID_UNIT ticks
     ("mid", "i8"),
+    ("instrument", "i8"),  # its number on the exchange
+    ("low", "i8"),  # ticks: what may be quoted
+    ("high", "i8"),
+    ("buys", "i8"),  # orders of ours that are not done
+    ("sells", "i8"),
+    ("bid", "i8"),  # ticks: the touch as last seen; beside the mid where a side is empty
+    ("ask", "i8"),
 )
 TALLY = lines(
     ("random", "i8"),  # this trader's generator
@@ -50,6 +59,7 @@ TALLY = lines(
     ("open_count", "i8"),
     ("free_count", "i8"),
     ("orders", "i8"),  # ENTER commands made
+    ("ping_ticks", "i8"),  # where the last ping rests
     ("commands", "i8"),
     ("answered", "i8"),  # commands whose first report was seen
     ("rejects", "i8"),
@@ -74,16 +84,28 @@ class Portfolio(NamedTuple):
     latencies: np.ndarray  # i8[BUCKETS], ns from submit to the first report seen
 
 
-def new_portfolio(mids: Sequence[int], seed: int, trader: int, slots: int) -> Portfolio:
-    """Nothing done yet. mids: ticks, an instrument each; seed: the market's; trader: tells the traders of one seed apart."""
+class Traded(NamedTuple):
+    """An instrument that a trader trades in, and what may be quoted there."""
+
+    instrument: int
+    mid: int
+    """Ticks: around it."""
+    low: int = 1
+    high: int = PRICE_TICKS_MAX
+
+
+def new_portfolio(traded: Sequence[Traded], seed: int, trader: int, slots: int) -> Portfolio:
+    """Nothing done yet. seed: the market's; trader: tells the traders of one seed apart."""
     tally = np.zeros(1, TALLY).view(np.recarray)
     market = int(mix64(seed)) >> 1
     tally[0].market_random = market
     tally[0].random = int(mix64(market ^ (trader + 1))) >> 1
     tally[0].free_count = slots
     tally[0].open_target = slots // 2
-    markets = np.zeros(len(mids), MARKET).view(np.recarray)
-    markets["anchor"] = markets["mid"] = np.asarray(mids, np.int64) * MID_UNIT
+    markets = np.zeros(len(traded), MARKET).view(np.recarray)
+    for market, (instrument, mid, low, high) in zip(markets, traded, strict=True):
+        market.instrument, market.low, market.high = instrument, low, high
+        market.anchor = market.mid = mid * MID_UNIT
     return Portfolio(
         tally=tally,
         markets=markets,
@@ -92,6 +114,16 @@ def new_portfolio(mids: Sequence[int], seed: int, trader: int, slots: int) -> Po
         free_slots=np.arange(slots, 0, -1),
         latencies=new_histogram(),
     )
+
+
+def forget_orders(portfolio: Portfolio, next_id: int) -> None:
+    """Nothing is open and nothing is on its way; the next command will have `next_id`. What was counted stays."""
+    tally, slots = portfolio.tally, len(portfolio.free_slots)
+    portfolio.own[:] = 0
+    portfolio.free_slots[:] = np.arange(slots, 0, -1)
+    portfolio.markets["buys"] = portfolio.markets["sells"] = 0
+    tally["open_count"], tally["free_count"], tally["next_id"], tally["expected"] = 0, slots, next_id, 0
+    tally["answered"] = tally["commands"]
 
 
 @inlined
@@ -134,8 +166,12 @@ def close_slot(portfolio, slot):
 @inlined
 def free_slot(portfolio, slot):
     """Forget an order that is done and about which nothing pends."""
-    tally = portfolio.tally[0]
+    tally, own = portfolio.tally[0], portfolio.own[slot]
     close_slot(portfolio, slot)
-    portfolio.own[slot].order_id = 0
+    own.order_id = 0
+    if own.side == Side.BUY:
+        portfolio.markets[own.market].buys -= 1
+    else:
+        portfolio.markets[own.market].sells -= 1
     portfolio.free_slots[tally.free_count] = slot
     tally.free_count += 1

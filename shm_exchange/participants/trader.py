@@ -14,12 +14,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from shm_exchange.client import EventFeed, Gateway
-from shm_exchange.domain.enums import EventKind
-from shm_exchange.domain.errors import ExchangeError, ReportsLost
+from shm_exchange.domain.errors import ReportsLost
 from shm_exchange.layout.records import COMMAND
 from shm_exchange.participants.board import FINISHED, FIRST_TRADER_ROW, PARENT_ROW, ROW, WATCHER_ROW, open_board
+from shm_exchange.participants.clear import cancel_all, check_matcher
 from shm_exchange.participants.flow import fence_command, fill_commands, warm_kernels
-from shm_exchange.participants.portfolio import Portfolio, new_portfolio
+from shm_exchange.participants.portfolio import Portfolio, Traded, new_portfolio
 from shm_exchange.participants.settle import check_open, settle
 
 BATCH, BATCH_AT_LEAST = 64, 8
@@ -92,7 +92,8 @@ def trade(
     matcher dies, LaneFull.
     """
     warm_kernels()
-    trading = _Trading(gateway, orders, new_portfolio(mids, seed, trader, slots), rate, place)
+    traded = [Traded(instrument, mid) for instrument, mid in enumerate(mids)]
+    trading = _Trading(gateway, orders, new_portfolio(traded, seed, trader, slots), rate, place)
     try:
         trading.run()
     except ReportsLost as lost:
@@ -115,18 +116,9 @@ class _Trading:
         self._rate = rate
         self._commands = np.zeros(BATCH, COMMAND)
         self._began_ns = self._ended_ns = self._looked_ns = time.monotonic_ns()
-        self._clear()
+        cancel_all(gateway)  # what an earlier holder of the session left
         self._next_id = gateway.submit_many(self._commands[:0]).first_id
         tally["next_id"] = self._next_id
-
-    def _clear(self) -> None:
-        """Cancel what an earlier holder of the session left open, and take the reports about it."""
-        command_id, answered = self._gateway.mass_cancel(), False
-        while not answered:
-            reports = self._gateway.poll_array()
-            answered = bool(((reports["cause_id"] == command_id) & (reports["kind"] == EventKind.MASS_CANCELED)).any())
-            if not len(reports):
-                self._wait()
 
     def run(self) -> None:
         self.crowd.await_go()
@@ -173,8 +165,7 @@ class _Trading:
         now = time.monotonic_ns()
         if now - self._looked_ns > _LOOK_NS:
             self._looked_ns = now
-            if not self._gateway.matcher_alive:
-                raise ExchangeError(f"the matcher of exchange {self._gateway.name!r} ended while session {self._gateway.session!r} was trading")
+            check_matcher(self._gateway)
 
     def _fence(self) -> None:
         """All have traded: a last command, whose answer comes behind everything the others still caused us."""

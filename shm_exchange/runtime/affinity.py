@@ -11,11 +11,11 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from shm_exchange.domain.errors import ConfigError
+from shm_exchange.runtime.cgroups import core_quota
+from shm_exchange.runtime.machine import ROOT
 
 SPIN_POLLS = 20_000
 """Empty polls before the first yield: about as long as a process needs to wake from a futex, so spinning never costs more than it saves."""
-
-_QUOTA = Path("/sys/fs/cgroup/cpu.max")
 
 
 def usable_cores() -> tuple[int, ...]:
@@ -23,14 +23,11 @@ def usable_cores() -> tuple[int, ...]:
     return tuple(sorted(os.sched_getaffinity(0)))
 
 
-def parallel_processes(quota: Path = _QUOTA) -> int:
+def parallel_processes(root: Path = ROOT) -> int:
     """How many processes can run at the same time: the usable cores, or fewer under a CPU quota; at least 1."""
     cores = len(os.sched_getaffinity(0))
-    try:
-        allowed, period = quota.read_text().split()
-        return cores if allowed == "max" else max(1, min(cores, int(allowed) // int(period)))
-    except (OSError, ValueError):
-        return cores
+    quota = core_quota(root)
+    return cores if quota is None else max(1, min(cores, int(quota)))
 
 
 def spin_polls_for(processes: int) -> int:

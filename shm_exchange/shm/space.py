@@ -30,7 +30,7 @@ def room_for(config: ExchangeConfig, directory: str | Path) -> Iterator[None]:
 
 def check_room(config: ExchangeConfig, directory: str | Path) -> None:
     """Look before taking: another program may need what a vain attempt would occupy. Raises NotEnoughMemory."""
-    if _free(directory) < _needed(config):
+    if bytes_free(directory) < bytes_needed(config):
         raise _not_enough(config, directory)
 
 
@@ -45,21 +45,23 @@ def new_file(path: Path, size: int) -> int:
     return fd
 
 
-def _needed(config: ExchangeConfig) -> int:
+def bytes_needed(config: ExchangeConfig) -> int:
+    """What an exchange takes in shared memory."""
     return layout_of(config).size + PAGE  # the root file's page
 
 
-def _free(directory: str | Path) -> int:
+def bytes_free(directory: str | Path) -> int:
+    """What is left there."""
     status = os.statvfs(directory)
     return status.f_bavail * status.f_frsize if status.f_blocks else 1 << 62  # no blocks at all: a tmpfs without a limit
 
 
 def _not_enough(config: ExchangeConfig, directory: str | Path) -> NotEnoughMemory:
-    needed = _needed(config)
+    needed = bytes_needed(config)
     largest = max(describe(config), key=lambda row: row.bytes)
     mebibytes = -(-2 * needed // _MIB)
     return NotEnoughMemory(
-        f"exchange {config.name!r} needs {needed:,} bytes in {directory}, {_free(directory):,} are free; make max_sessions, report_capacity, "
+        f"exchange {config.name!r} needs {needed:,} bytes in {directory}, {bytes_free(directory):,} are free; make max_sessions, report_capacity, "
         f"lane_capacity, event_capacity or log_capacity smaller (most goes to {largest.structure}: {largest.bytes:,} bytes), or give it more room: "
         f"mount -o remount,size={mebibytes}m {directory} (in a container: docker run --shm-size={mebibytes}m)"
     )

@@ -6,10 +6,11 @@
     matcher     the matcher as a child process                               control   the supervisor's page of words
     serve       what a supervisor waits for                                  remote    stop and verify from any terminal
     spawn       users' functions as processes of their own                   worker    the inside of such a process
-    warm        every kernel compiled once, before any child starts          kernels   which these are
-    status      an exchange in figures                                       wire      JSON lines between caller and supervisor
+    gateways    gateway processes with a flow or a function, and their figures  wanted  what may be asked of them
+    kernels     the tour that compiles every kernel once                     wire      what caller and supervisor tell each other
+    status      an exchange in figures                                       caches    compiled kernels that are kept here
 
-Only `kernels` imports numba when it is imported, so a supervisor is up in a fraction of a second.
+Only `kernels` and `gateways` import numba when they are imported, so a supervisor is up in a fraction of a second.
 """
 
 from shm_exchange.supervisor.exchange import Exchange

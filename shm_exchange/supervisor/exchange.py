@@ -19,6 +19,7 @@ from shm_exchange.domain.errors import ConfigError, ExchangeNotFound, HandleClos
 from shm_exchange.domain.instrument import Instrument
 from shm_exchange.runtime.affinity import checked_cores, usable_cores
 from shm_exchange.runtime.interactive import is_interactive
+from shm_exchange.runtime.warm import ensure_warm
 from shm_exchange.shm import SHM_DIR, Segment, attach
 from shm_exchange.supervisor.control import Verdict
 from shm_exchange.supervisor.owned import OwnedSupervisor
@@ -26,7 +27,6 @@ from shm_exchange.supervisor.remote import stop_segment, verify_exchange
 from shm_exchange.supervisor.spawn import Child, Task, function_name, packed_arguments, session_names
 from shm_exchange.supervisor.status import Status, status_of
 from shm_exchange.supervisor.supervisor import VERIFY_SECONDS
-from shm_exchange.supervisor.warm import ensure_warm
 from shm_exchange.supervisor.wire import config_of
 
 T = TypeVar("T")
@@ -69,7 +69,7 @@ class Exchange:
         former = _ours.get(name)
         if former is not None and former._pid == os.getpid() and is_interactive():  # noqa: SLF001
             former.stop()
-        owned = OwnedSupervisor(config, SHM_DIR, core)
+        owned = OwnedSupervisor(config, SHM_DIR, core, _load_client)
         try:
             return cls(attach(name, write=True, populate=False), owned)
         except BaseException:
@@ -141,6 +141,7 @@ class Exchange:
             raise ConfigError(f"count={count} spawns nothing; give at least 1")
         target = function_name(function)
         payload = packed_arguments(arguments, named)
+        ensure_warm()
         names = session_names(session, target, len(self.children) + 1, count)
         cores = [[one] for one in checked_cores(core, self._cores)] if core is not None else [list(self._cores)]
         started: list[Child[T]] = []
@@ -226,3 +227,10 @@ class Exchange:
     def _lifeline(self) -> int:
         """The process whose end is the end of the exchange."""
         return self._owned.pid if self._owned is not None else int(self._segment.array("matcher")["pid"][0])
+
+
+def _load_client() -> None:
+    """What the caller of `start` uses next, got ready while its matcher does the same: numba, and the machinery behind its first kernel."""
+    from shm_exchange.client.endpoint import load_kernels
+
+    load_kernels()

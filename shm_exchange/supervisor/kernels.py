@@ -25,9 +25,12 @@ from shm_exchange.engine.check import book_hash, check_book, state_hash
 from shm_exchange.layout.records import COMMAND
 from shm_exchange.matcher.process import MatcherProcess, open_bundles
 from shm_exchange.matcher.step import process
+from shm_exchange.participants.drive import Course, drive
 from shm_exchange.participants.flow import warm_kernels
+from shm_exchange.participants.portfolio import Traded
+from shm_exchange.participants.recorder import Recorder
+from shm_exchange.runtime.warm import exchange_name, this_process_compiles
 from shm_exchange.shm import attach, create
-from shm_exchange.supervisor.warm import exchange_name
 
 _SYMBOL = "WARM"
 
@@ -47,6 +50,7 @@ class _Tour:
             ("snapshots and events", self.readers),
             ("replica of the book", self.replica),
             ("simulated traders", self.traders),
+            ("gateways with a flow", self.flows),
         ]
 
     def book(self) -> None:
@@ -75,7 +79,7 @@ class _Tour:
         self._open.callback(self._matcher.ask_to_stop)
 
     def gateway(self) -> None:
-        gateway = self._open.enter_context(Gateway.attach(self._name, session="warm"))
+        self._gateway = gateway = self._open.enter_context(Gateway.attach(self._name, session="warm"))
         first = gateway.limit(_SYMBOL, Side.BUY, price_ticks=100, quantity=5)
         gateway.limit(_SYMBOL, Side.BUY, price="1.01", quantity="5", client_order_id=7)
         gateway.market(_SYMBOL, Side.SELL, quantity=1)
@@ -105,12 +109,19 @@ class _Tour:
     def traders(self) -> None:
         warm_kernels()
 
+    def flows(self) -> None:
+        recorder = Recorder(1)
+        self._open.callback(recorder.close)
+        recorder.rows["parent"]["start_ns"] = 1
+        drive(self._gateway, Course("random", [Traded(0, 100)], orders=10), recorder.path, 0)
+
     def close(self) -> None:
         self._open.close()
 
 
 def main() -> None:
     """Compile everything, and say on standard output what comes next."""
+    this_process_compiles()
     tour = _Tour()
     try:
         for done, (name, step) in enumerate(tour.steps):

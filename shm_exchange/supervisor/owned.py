@@ -5,15 +5,17 @@ from __future__ import annotations
 import os
 import subprocess
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from shm_exchange.domain.config import ExchangeConfig
 from shm_exchange.domain.errors import ExchangeError, ExchangeNotFound, ProcessDied
 from shm_exchange.runtime import pidfd
+from shm_exchange.runtime.channel import Channel
 from shm_exchange.runtime.launch import launch
 from shm_exchange.supervisor.supervisor import died
-from shm_exchange.supervisor.wire import Channel, packed_config, unpacked_error
+from shm_exchange.supervisor.wire import packed_config, unpacked_error
 
 MODULE = "shm_exchange.supervisor"
 _STOP_SECONDS = 15.0
@@ -21,9 +23,12 @@ _GRACE_SECONDS = 2.0
 
 
 class OwnedSupervisor:
-    """A supervisor child that answers. Raises what it could not do: ExchangeRunning, NotEnoughMemory, ConfigError, ProcessDied."""
+    """A supervisor child that answers. `meanwhile` is called while it gets ready.
 
-    def __init__(self, config: ExchangeConfig, directory: str | Path, core: int | None) -> None:
+    Raises what it could not do: ExchangeRunning, NotEnoughMemory, ConfigError, ProcessDied.
+    """
+
+    def __init__(self, config: ExchangeConfig, directory: str | Path, core: int | None, meanwhile: Callable[[], object] = bool) -> None:
         self._name = config.name
         self._process = launch(MODULE, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         assert self._process.stdin is not None
@@ -34,6 +39,7 @@ class OwnedSupervisor:
         self.pid = self._process.pid
         try:
             self._send(config=packed_config(config), directory=str(directory), core=core, caller=os.getpid())
+            meanwhile()
             answer = self._receive(None)
         except BaseException:
             self.close()

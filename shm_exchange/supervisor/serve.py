@@ -12,9 +12,10 @@ from typing import Any
 
 from shm_exchange.domain.errors import ExchangeError
 from shm_exchange.runtime import pidfd
+from shm_exchange.runtime.channel import Channel
 from shm_exchange.runtime.signals import SignalPipe
 from shm_exchange.supervisor.supervisor import Supervisor
-from shm_exchange.supervisor.wire import Channel, packed_error
+from shm_exchange.supervisor.wire import packed_error
 
 PLEASE_VERIFY = signal.SIGURG
 """Sent, again and again, by whoever only attached and wants the book checked: a supervisor that does not listen yet ignores it by default."""

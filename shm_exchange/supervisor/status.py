@@ -48,11 +48,13 @@ class Status(TypedDict):
     malformed: int
     open_orders: int
     open_orders_high: int
+    pages: int
     lane_depth_high: int
     batch_high: int
     events: int
     sweeps: int
     sweep_ns: int
+    idle_ns: int
     sweep_ns_mean: int
     idle_share: float
     parks: int
@@ -84,11 +86,13 @@ def status_of(segment: Segment) -> Status:
         "malformed": int(counters.malformed),
         "open_orders": int(counters.open_orders),
         "open_orders_high": int(counters.open_orders_high),
+        "pages": int(counters.pages),
         "lane_depth_high": int(counters.lane_depth_high),
         "batch_high": int(counters.batch_high),
         "events": max(0, int(matcher.event_tail) - 1),
         "sweeps": int(counters.sweeps),
         "sweep_ns": busy,
+        "idle_ns": idle,
         "sweep_ns_mean": busy // max(1, int(counters.sweeps)),
         "idle_share": round(idle / (idle + busy), 4) if idle + busy else 1.0,
         "parks": int(counters.parks),

@@ -7,9 +7,9 @@ import hashlib
 
 import numpy as np
 
-from bench.flow import MessageKind
 from shm_exchange.domain.enums import CancelReason, EventKind, Place, RejectReason, Role
 from shm_exchange.layout.records import REPORT
+from shm_exchange.protocol.referee import MessageKind
 
 
 class Order:

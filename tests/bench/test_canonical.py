@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 
 from bench import canonical
 from bench.canonical import canonical_digest, to_commands, to_log_records, write_lines
-from bench.flow import MESSAGE, SCENARIOS, generate
+from bench.flow import SCENARIOS, generate
 from shm_exchange.domain.enums import CommandKind, EventKind, Flag, OrderType, RejectReason, SelfTradePrevention, Side, TimeInForce
 from shm_exchange.domain.errors import ConfigError
 from shm_exchange.layout.records import COMMAND
+from shm_exchange.protocol.referee import MESSAGE
 from tests.bench import naive
 
 SESSION = 3

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from bench.environment import _cpu_list, card, environment, warnings
+from bench.environment import card, environment, warnings
 
 QUIET = {
     "cores_usable": [0, 1, 2, 3],
@@ -64,6 +64,7 @@ def test_a_quiet_machine_has_no_warnings():
         ("load_average", [0.9, 0, 0], "load average is 0.9"),
         ("virtual_machine", True, "virtual machine"),
         ("governor", "powersave", "powersave"),
+        ("governor", None, "governor unknown"),
         ("turbo", True, "turbo"),
         ("clock_source", "hpet", "hpet"),
         ("huge_pages", "always", "madvise"),
@@ -74,7 +75,3 @@ def test_a_quiet_machine_has_no_warnings():
 def test_each_weakness_is_told_once(fact, value, word):
     [verdict] = warnings(QUIET | {fact: value})
     assert word in verdict
-
-
-def test_kernel_lists_of_cores_are_read():
-    assert _cpu_list("0-2,8,10-11") == [0, 1, 2, 8, 10, 11]

@@ -9,8 +9,9 @@ import pytest
 
 from bench import flow
 from bench.canonical import OURS, PUBLISHED, PUBLISHED_COUNT, PUBLISHED_SEED, canonical_digest
-from bench.flow import MESSAGE, SCENARIOS, generate
+from bench.flow import SCENARIOS, generate
 from shm_exchange.domain.errors import ConfigError
+from shm_exchange.protocol.referee import MESSAGE
 from tests.bench import naive
 
 SEED = 23

@@ -11,13 +11,10 @@ import pytest
 from bench import referee
 from bench.canonical import OURS, PUBLISHED, PUBLISHED_COUNT, PUBLISHED_SEED
 from bench.flow import SCENARIOS, generate
+from bench.progress import Steps
 from tests.bench import naive
 
 BOUNDARIES = ("kernel", "pipeline")
-
-
-def _quiet(_text):
-    """No progress."""
 
 
 @pytest.mark.parametrize("boundary", BOUNDARIES)
@@ -25,7 +22,7 @@ def _quiet(_text):
 def test_short_flows_have_the_digest_of_a_naive_matcher(scenario, boundary):
     messages = generate(scenario, 7, 5000)
     expected = naive.run(messages, referee.SESSION, referee.FIRST)
-    result = referee.run(scenario, 7, 5000, boundary, 1, None, _quiet)
+    result = referee.run(scenario, 7, 5000, boundary, 1, None, Steps()).figures
     assert (result["digest"], result["trades"], result["messages"]) == (expected.digest(), expected.matches, len(messages))
 
 
@@ -33,7 +30,7 @@ def test_short_flows_have_the_digest_of_a_naive_matcher(scenario, boundary):
 @pytest.mark.parametrize("boundary", BOUNDARIES)
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_published_digests(scenario, boundary):
-    result = referee.run(scenario, PUBLISHED_SEED, PUBLISHED_COUNT, boundary, 1, None, _quiet)
+    result = referee.run(scenario, PUBLISHED_SEED, PUBLISHED_COUNT, boundary, 1, None, Steps()).figures
     assert result["digest"] == (PUBLISHED | OURS)[scenario]
 
 

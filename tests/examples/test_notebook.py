@@ -13,8 +13,8 @@ import pytest
 
 from shm_exchange import examples
 from shm_exchange.runtime import pidfd
+from shm_exchange.runtime.warm import ensure_warm
 from shm_exchange.shm import exchanges
-from shm_exchange.supervisor.warm import ensure_warm
 from tests.litmus.waiting import await_that
 
 nbformat = pytest.importorskip("nbformat")

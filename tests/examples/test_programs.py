@@ -14,7 +14,7 @@ from typing import NamedTuple
 import pytest
 
 from shm_exchange import examples
-from shm_exchange.supervisor.warm import ensure_warm
+from shm_exchange.runtime.warm import ensure_warm
 
 FOLDER = Path(examples.__file__).parent
 LINES = 40

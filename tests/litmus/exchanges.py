@@ -13,8 +13,8 @@ from shm_exchange.domain.config import ExchangeConfig
 from shm_exchange.domain.enums import EventKind
 from shm_exchange.domain.errors import LaneFull, ReportsLost
 from shm_exchange.domain.instrument import Instrument
+from shm_exchange.runtime.warm import ensure_warm
 from shm_exchange.supervisor.supervisor import Supervisor
-from shm_exchange.supervisor.warm import ensure_warm
 from tests.litmus.waiting import PATIENCE, await_that
 
 ACME = Instrument("ACME", tick_size="0.01", lot_size="1")

@@ -30,14 +30,15 @@ def _process(recording: Recording) -> Any:
     writing = {name: plain(getattr(slots, name), **hooks) for name in ("begin_version", "put_level", "end_version")}
     put_side = plain(book_top._put_side, **writing)
     publish_instrument = plain(book_top.publish_instrument, **writing, **hooks, _put_side=put_side)
-    return plain(
-        step.process,
+    publish_all = plain(
+        step.publish,
         _publish_accounts=plain(step._publish_accounts, **hooks),
         publish_due=plain(book_top.publish_due, publish_instrument=publish_instrument),
         publish_events=plain(publish.publish_events, **hooks),
         publish_reports=plain(publish.publish_reports, **hooks),
         _wake_parked=nothing,
     )
+    return plain(step.process, publish=publish_all)
 
 
 def _batch_of_a_new_account(rig: Rig, gateway: RawGateway) -> SimpleNamespace:

@@ -14,7 +14,7 @@ from shm_exchange.domain.names import name_words
 from shm_exchange.engine.engine import Engine
 from shm_exchange.layout.records import COMMAND, LOG_RECORD, LOGON
 from shm_exchange.participants.flow import fill_commands
-from shm_exchange.participants.portfolio import Portfolio, new_portfolio
+from shm_exchange.participants.portfolio import Portfolio, Traded, new_portfolio
 from shm_exchange.participants.settle import settle
 
 MIDS = (10_000, 5_000, 2_000)
@@ -35,7 +35,7 @@ class Market:
         self.commands: list[np.ndarray] = []
         self.reports: list[np.ndarray] = []
         for session in range(1, traders + 1):
-            portfolio = new_portfolio(MIDS, seed, session, slots)
+            portfolio = new_portfolio([Traded(*market) for market in enumerate(MIDS)], seed, session, slots)
             portfolio.tally[0].next_id = self._log_on(session)
             self.portfolios[session] = portfolio
 

@@ -41,9 +41,10 @@ def test_more_processes_than_cores_do_not_spin() -> None:
     ("quota", "expected"), [("max 100000", 64), ("50000 100000", 1), ("150000 100000", 1), ("200000 100000", 2), ("rubbish", 64)]
 )
 def test_a_quota_counts_like_fewer_cores(tmp_path: Path, quota: str, expected: int) -> None:
-    path = tmp_path / "cpu.max"
-    path.write_text(quota)
-    assert parallel_processes(path) == min(expected, len(usable_cores()))
+    folder = tmp_path / "sys/fs/cgroup"
+    folder.mkdir(parents=True)
+    (folder / "cpu.max").write_text(quota)
+    assert parallel_processes(tmp_path) == min(expected, len(usable_cores()))
     assert parallel_processes(tmp_path / "missing") == len(usable_cores())
 
 

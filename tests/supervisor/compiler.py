@@ -9,8 +9,8 @@ from pathlib import Path
 
 from shm_exchange.domain.config import ExchangeConfig
 from shm_exchange.domain.instrument import Instrument
+from shm_exchange.runtime.warm import exchange_name
 from shm_exchange.shm import create
-from shm_exchange.supervisor.warm import exchange_name
 
 log = Path(os.environ["COMPILER_LOG"])
 with log.open("a") as file:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from shm_exchange.domain.instrument import Instrument
+from shm_exchange.runtime.warm import ensure_warm
 from shm_exchange.supervisor import Exchange
-from shm_exchange.supervisor.warm import ensure_warm
 from tests.supervisor.callers import Caller
 
 if TYPE_CHECKING:

@@ -31,9 +31,7 @@ with Exchange.start(name, instruments, **small) as exchange:
 
 
 def test_supervisors_start_without_numba() -> None:
-    program = (
-        "import sys, shm_exchange.supervisor.__main__, shm_exchange.supervisor.worker, shm_exchange.supervisor.warm; print('numba' in sys.modules)"
-    )
+    program = "import sys, shm_exchange.supervisor.__main__, shm_exchange.supervisor.worker, shm_exchange.runtime.warm; print('numba' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout == "False\n"
 
 

@@ -4,27 +4,30 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from shm_exchange._cache import cache_folder
+from shm_exchange.client import BookReplica, EventFeed, Gateway, MarketView
 from shm_exchange.domain.errors import ProcessDied
 from shm_exchange.domain.instrument import Instrument
+from shm_exchange.runtime import warm
+from shm_exchange.runtime.warm import ensure_warm
 from shm_exchange.shm import exchanges
-from shm_exchange.supervisor import Exchange, warm
-from shm_exchange.supervisor.warm import ensure_warm
+from shm_exchange.supervisor import Exchange
 from tests.supervisor import functions
 from tests.supervisor.callers import PATIENCE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 FAKE = "tests.supervisor.compiler"
 PROGRAM = f"""
 import sys
-from shm_exchange.supervisor import warm
+from shm_exchange.runtime import warm
 warm.MODULE = {FAKE!r}
 print("ready", flush=True)
 sys.stdin.read(1)
@@ -56,6 +59,24 @@ def test_of_many_that_start_cold_one_compiles(cold: Path) -> None:
     answers = sorted(process.communicate()[0] for process in processes)
     assert answers == ["False False\n"] * 7 + ["True False\n"]
     assert cold.read_text() == "run\n"
+
+
+@pytest.mark.parametrize(
+    "attach", [partial(Gateway.attach, session="cold"), partial(MarketView.attach, symbol="ACME"), EventFeed.attach, BookReplica.attach]
+)
+def test_whoever_only_attaches_compiles_as_well(exchange: Exchange, cold: Path, attach: Callable[[str], Gateway]) -> None:
+    """One after the other: the second finds it done."""
+    for _ in range(2):
+        with attach(exchange.name):
+            assert cold.read_text() == "run\n"
+
+
+def test_what_was_written_anew_is_compiled_anew(cold: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert ensure_warm()
+    monkeypatch.setattr(warm, "source_times", lambda: "later")
+    assert ensure_warm()
+    assert not ensure_warm()
+    assert cold.read_text() == "run\n" * 2
 
 
 def test_progress_is_told(cold: Path, capfd: pytest.CaptureFixture[str]) -> None:

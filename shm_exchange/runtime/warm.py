@@ -1,7 +1,8 @@
-"""Every kernel compiled once into the cache folder, before any child starts.
+"""Every kernel compiled once into the cache folder, before anything uses one: whoever starts or attaches anything asks for it.
 
 A marker beside the cache says that it was done, for these very sources. Of several processes that find none, one compiles under a lock while the
-others wait, so sixteen that start cold together take as long as one. The compiler runs in a process of its own, `python -m
+others wait, so sixteen that start cold together take as long as one. (What a program of yours compiles beyond that, our kernels for types of its own,
+is compiled one at a time as well: see `_jit`.) The compiler runs in a process of its own, `python -m
 shm_exchange.supervisor.kernels`: the caller stays free of numba, or keeps its own numba as it was. That process says on standard output, a JSON line
 each time, what it is about to compile.
 """
@@ -20,20 +21,23 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from shm_exchange._cache import cache_folder
+from shm_exchange._cache import cache_folder, source_times
 from shm_exchange.domain.errors import ProcessDied
+from shm_exchange.runtime.channel import Channel
 from shm_exchange.runtime.launch import launch, memory_file, memory_text
 from shm_exchange.runtime.pidfd import describe_exit
 from shm_exchange.shm import reap
-from shm_exchange.supervisor.wire import Channel
 
 MODULE = "shm_exchange.supervisor.kernels"
+LOCK_NAME = "warm.lock"
+"""Beside the kernels: whoever compiles them holds it."""
 Progress = Callable[[str, int, int], None]
 """Called with what is being compiled, how many groups of kernels are done, and how many there are; at least once a second."""
 
 _log = logging.getLogger(__name__)
 _QUIET_SECONDS = 1.0
 _AGAIN_SECONDS = 10.0
+_COMPILES = "SHM_EXCHANGE_COMPILES"
 
 
 def ensure_warm(progress: Progress | None = None) -> bool:
@@ -41,13 +45,13 @@ def ensure_warm(progress: Progress | None = None) -> bool:
 
     Without a `progress` of the caller's, what goes on is said on standard error: at once on a terminal, elsewhere once it has taken a second.
     """
-    if os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0"):
+    if _COMPILES in os.environ or os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0"):
         return False
     marker = _marker()
     if marker.exists():
         return False
     say = progress or _Lines().say
-    with _alone(marker.with_name("warm.lock"), say):
+    with _alone(marker.with_name(LOCK_NAME), say):
         if marker.exists():
             return False
         started = time.monotonic()
@@ -57,15 +61,20 @@ def ensure_warm(progress: Progress | None = None) -> bool:
     return True
 
 
+def this_process_compiles() -> None:
+    """Called by the compiler: it waits for nobody, and least of all for itself."""
+    os.environ[_COMPILES] = "1"
+
+
 def exchange_name(pid: int) -> str:
     """What the compiling process calls the tiny exchange on which it tries everything."""
     return f"warm-{pid}"
 
 
 def _marker() -> Path:
-    """Named by the list of what is compiled; the folder is named by everything else that matters."""
-    digest = hashlib.sha256(Path(__file__).with_name("kernels.py").read_bytes())
-    return Path(cache_folder()) / f"warm-{digest.hexdigest()[:12]}"
+    """Named by the list of what is compiled and the age of its sources; the folder is named by everything else that matters."""
+    digest = hashlib.sha256((Path(__file__).parents[1] / "supervisor" / "kernels.py").read_bytes())
+    return Path(cache_folder()) / f"warm-{digest.hexdigest()[:12]}-{source_times()}"
 
 
 @contextmanager
