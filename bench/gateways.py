@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import replace
 from typing import Any
@@ -89,7 +90,7 @@ def _cores_of_gateways() -> tuple[int, ...]:
     return tuple(usable[:-1] or usable)
 
 
-def _await_ready(board: Board, children: list[Child]) -> None:
+def _await_ready(board: Board, children: Sequence[Child[object]]) -> None:
     """Until every gateway has attached and warmed up. Raises ProcessDied."""
     deadline = time.monotonic() + _PATIENCE_SECONDS * max(1, len(children) // parallel_processes())
     while not board.rows["ready"][FIRST_TRADER_ROW:].all():

@@ -75,7 +75,7 @@ class Simulation:
             self._traders = [self._spawn_trader(number) for number in range(plan.gateways)]
             self._open = undo.pop_all()
 
-    def _spawn_trader(self, number: int) -> Child:
+    def _spawn_trader(self, number: int) -> Child[dict[str, Any]]:
         plan = self.plan
         orders, rest = divmod(plan.orders, plan.gateways)
         place = Place(self._board.path, FIRST_TRADER_ROW + number, plan.gateways)

@@ -11,6 +11,6 @@ from shm_exchange.client.feed import Event, EventFeed
 from shm_exchange.client.gateway import Gateway
 from shm_exchange.client.replica import BookReplica, RestingOrder
 from shm_exchange.client.report import Report
-from shm_exchange.client.view import Depth, MarketView
+from shm_exchange.client.view import Depth, Level, MarketView
 
-__all__ = ["Batch", "BookReplica", "Depth", "Event", "EventFeed", "Gateway", "MarketView", "Report", "RestingOrder"]
+__all__ = ["Batch", "BookReplica", "Depth", "Event", "EventFeed", "Gateway", "Level", "MarketView", "Report", "RestingOrder"]

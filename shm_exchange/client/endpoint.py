@@ -11,21 +11,23 @@ import logging
 import os
 import time
 import weakref
+from collections.abc import AsyncGenerator
+from functools import partial
 from operator import index as whole
 from typing import Any, NamedTuple, Self
 
 import numpy as np
 
 from shm_exchange._jit import freeze
-from shm_exchange.client.plain import Records, plain
+from shm_exchange.client.plain import Records, plain, rows
 from shm_exchange.client.report import Report
-from shm_exchange.client.sessions import take_session
-from shm_exchange.client.waiting import park_for_report
+from shm_exchange.client.sessions import await_matcher, check_deadline, take_session
+from shm_exchange.client.sleeper import BURST, SLICE_NS, Sleeper
+from shm_exchange.client.waiting import park_for_report, unpark
 from shm_exchange.domain.enums import CommandKind, EventKind, RejectReason
 from shm_exchange.domain.errors import (
     ConfigError,
     ExchangeError,
-    ExchangeNotFound,
     HandleClosed,
     LaneFull,
     PriceError,
@@ -35,12 +37,13 @@ from shm_exchange.domain.errors import (
 from shm_exchange.domain.instrument import Number
 from shm_exchange.domain.limits import POSITION_BITS
 from shm_exchange.domain.names import checked_name, name_words, nearest
-from shm_exchange.layout.headers import MATCHER_RUNNING, REPORT_HEAD
+from shm_exchange.layout.headers import REPORT_HEAD
 from shm_exchange.layout.records import COMMAND, COMMAND_WORDS, REPORT, kinds_word
 from shm_exchange.ring.lane import await_room, new_producer, submit, submit_many
 from shm_exchange.ring.reports import READER, acknowledge, await_report, take_reports
+from shm_exchange.runtime.interactive import is_interactive
 from shm_exchange.runtime.warm import ensure_warm
-from shm_exchange.shm.segment import Segment, attach
+from shm_exchange.shm.segment import attach
 
 POSITION_MASK = (1 << POSITION_BITS) - 1
 _LOGON, _LOGOFF = (kinds_word(kind=kind) for kind in (CommandKind.LOGON, CommandKind.LOGOFF))
@@ -80,10 +83,12 @@ class Endpoint:
             raise ConfigError(f"lane_full must be one of {', '.join(_LANE_FULL)}, not {lane_full!r}{nearest(lane_full, _LANE_FULL)}")
         self.dropped = 0
         self._lane_full, self._block_seconds = lane_full, block_seconds
+        if is_interactive():
+            _give_way(name, session)
         self._segment = attach(name, write=True, timeout=timeout)
         ensure_warm()
         deadline = time.monotonic() + timeout
-        _await_matcher(self._segment, deadline)
+        await_matcher(self._segment, deadline)
         self._open_rings()
         _open.add(self)
         self._log_on(deadline)
@@ -107,6 +112,9 @@ class Endpoint:
         self._reader["next_report"] = self._head["head"]
         self._buffer = np.zeros(min(capacity, 4096), REPORT)
         self._control = plain(segment.array("control"))
+        place = (self._reader, self._reports, self._tail)
+        look, sleep = partial(await_report, *place, 1), partial(park_for_report, *place, self._parked, SLICE_NS)
+        self._sleeper = Sleeper(segment, look, sleep, partial(unpark, self._parked))
 
     def submit_many(self, commands: Records) -> Batch:
         """Submit COMMAND records in one call, with one fence for all. Returns the first id and how many went in.
@@ -132,7 +140,7 @@ class Endpoint:
 
     def poll(self, limit: int = 4096) -> list[Report]:
         """Take the reports that are there, in number order; earlier ones are hereby delivered. Raises ReportsLost once for every gap."""
-        return [Report(row, self._instruments) for row in self._take(limit).tolist()]
+        return [Report(row, self._instruments) for row in rows(self._take(limit))]
 
     def poll_array(self, limit: int = 4096) -> Records:
         """Like `poll`, as a copy of the REPORT records: ticks, lots and numbers."""
@@ -158,6 +166,29 @@ class Endpoint:
             if park_for_report(self._reader, self._reports, self._tail, self._parked, int(left * 1e9)):
                 return True
 
+    async def wait_async(self) -> bool:
+        """`wait` for an event loop, which goes on meanwhile: whether a report is there; False once the gateway was closed or the exchange is gone.
+
+        One task may wait at a time. `asyncio.timeout` bounds it.
+        """
+        acknowledge(self._reader, self._head)
+        return await self._sleeper.wait()
+
+    async def reports(self) -> AsyncGenerator[Report, None]:
+        """Every report as it comes, in number order; ends when the gateway is closed or the exchange gone. Raises ReportsLost, then ask again.
+
+        A report is delivered when the next one is asked for: leaving the loop loses none. Who is slow holds up nobody but this session.
+        """
+        from asyncio import sleep
+
+        sleeper = self._sleeper
+        while await sleeper.wait():
+            for _ in range(BURST):
+                if sleeper.ended or not (next_one := self.poll(1)):
+                    break
+                yield next_one[0]
+            await sleep(0)
+
     def rings(self) -> tuple[int, Records, Records, Records, Records]:
         """For kernels of your own: (address of the PRODUCER, READER[1], REPORT[capacity], REPORT_TAIL[1], REPORT_HEAD[1])."""
         return self._producer, self._reader, self._reports, self._tail, self._head
@@ -178,12 +209,13 @@ class Endpoint:
 
     def close(self) -> None:
         """Log off and give the session's lane back; open orders stay. Again is harmless."""
+        self._sleeper.end()
         submit(self._producer, 0, 0, 0, 0, _LOGOFF)
         acknowledge(self._reader, self._head)
         _open.discard(self)
         self._segment.close()
         _log.debug("session %r of exchange %r is closed after %d commands", self.session, self.name, self.submitted)
-        self._disable("it was closed")
+        self._disable("it was closed, or a newer one of its session took its place")
 
     def __enter__(self) -> Self:
         return self
@@ -254,7 +286,7 @@ class Endpoint:
                     self._logged_on(row)
                     return
             if not await_report(ahead, self._reports, self._tail, self._spin_polls):
-                _check_deadline(self._segment, deadline)
+                check_deadline(self._segment, deadline)
                 park_for_report(ahead, self._reports, self._tail, self._parked, int(_PARK_SECONDS * 1e9))
 
     def _logged_on(self, answer: np.void) -> None:
@@ -289,6 +321,13 @@ class _DisabledEndpoint(Endpoint):
         """Already closed."""
 
 
+def _give_way(name: str, session: str) -> None:
+    """Close the gateway that an earlier run of the same cell opened in this process."""
+    for endpoint in list(_open):
+        if (endpoint.name, endpoint.session) == (name, session):
+            endpoint.close()
+
+
 def load_kernels() -> None:
     """Take from numba the quarter of a second that its first kernel costs in every process. Caller: the cache is warm."""
     acknowledge(np.zeros(1, READER), np.zeros(1, REPORT_HEAD))
@@ -301,17 +340,3 @@ def too_large(price_ticks: int, quantity: Number) -> ExchangeError:
     if not -_WORD <= int(quantity) < _WORD:
         return QuantityError(f"{quantity} lots do not fit a 64-bit word; an order may have 2^40 - 1 at most")
     return ConfigError("order_id does not fit a 64-bit word; use the one that the submitting call returned")
-
-
-def _await_matcher(segment: Segment, deadline: float) -> None:
-    """Wait until the matcher takes commands."""
-    words = segment.array("matcher")
-    while words[0].state != MATCHER_RUNNING:
-        _check_deadline(segment, deadline)
-        time.sleep(0.001)
-
-
-def _check_deadline(segment: Segment, deadline: float) -> None:
-    if time.monotonic() > deadline:
-        state = "does not answer" if segment.matcher_alive else "is not running"
-        raise ExchangeNotFound(f"the matcher of exchange {segment.name!r} {state}; look with `shm-exchange status {segment.name}`")

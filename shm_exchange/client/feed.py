@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
 from decimal import Decimal
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 
-from shm_exchange.client.plain import plain
+from shm_exchange.client.plain import Records, plain, rows
+from shm_exchange.client.sleeper import BURST, word_sleeper
 from shm_exchange.domain.enums import EventKind, Reason, Side, reason_of
 from shm_exchange.domain.errors import EventsLost
 from shm_exchange.domain.instrument import Instrument
@@ -95,6 +97,8 @@ class EventFeed:
         self._feed = np.zeros(1, FEED)
         self._feed["next_event"] = 1 if from_start else max(1, self.tail)
         self._buffer = np.zeros(batch, EVENT)
+        feed = self._feed
+        self._sleeper = word_sleeper(segment, self._words["event_tail"], lambda: int(feed["next_event"][0]))
 
     @classmethod
     def attach(cls, name: str, *, from_start: bool = False, dead_ok: bool = False) -> Self:
@@ -117,7 +121,7 @@ class EventFeed:
         """Go on with event `number`, at most with the next one to come. What was overwritten is EventsLost at the next poll."""
         self._feed["next_event"] = min(max(1, number), self.tail)
 
-    def poll_array(self, limit: int | None = None) -> np.ndarray[Any, np.dtype[np.void]]:
+    def poll_array(self, limit: int | None = None) -> Records:
         """The next EVENT records, at most `limit`; overwritten by the next poll. Raises EventsLost when lapped, then goes on behind the gap."""
         count = take_events(self._feed, self._events, self._words, self._buffer[:limit])
         own = self._feed[0]
@@ -127,10 +131,30 @@ class EventFeed:
 
     def poll(self, limit: int | None = None) -> list[Event]:
         """The next events, in order; empty when there is nothing new. Raises EventsLost."""
-        return [Event(row, self._instruments) for row in self.poll_array(limit).tolist()]
+        return [Event(row, self._instruments) for row in rows(self.poll_array(limit))]
+
+    async def wait_async(self) -> bool:
+        """In an event loop, until events are there to be polled; False once the feed was closed, or the exchange is gone and all was taken.
+
+        One task may wait at a time. `asyncio.timeout` bounds it.
+        """
+        return await self._sleeper.wait()
+
+    async def events(self) -> AsyncGenerator[Event, None]:
+        """Every event as it comes, in order; ends when the feed is closed or the exchange gone. Raises EventsLost when lapped, then ask again."""
+        from asyncio import sleep
+
+        sleeper = self._sleeper
+        while await sleeper.wait():
+            for _ in range(BURST):
+                if sleeper.ended or not (next_one := self.poll(1)):
+                    break
+                yield next_one[0]
+            await sleep(0)
 
     def close(self) -> None:
         """Let the memory go."""
+        self._sleeper.end()
         self._segment.close()
 
     def __enter__(self) -> Self:

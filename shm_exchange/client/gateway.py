@@ -42,8 +42,9 @@ class Gateway(Endpoint):
         """Open the lane of `session` on exchange `name` and log on for `account` (default: the session's name).
 
         lane_full: what to do when the matcher lags a whole lane behind: "block" up to `block_seconds` and then raise LaneFull, "raise" at once, or
-        "drop" and count (`dropped`; the id returned is 0). timeout: seconds to wait for the matcher. Raises ExchangeNotFound, LayoutMismatch,
-        SessionInUse, NoFreeSession, ConfigError.
+        "drop" and count (`dropped`; the id returned is 0). timeout: seconds to wait for the matcher. In a notebook or at a prompt, a gateway of that
+        session in this very process is closed first: so a cell can be run again. Raises ExchangeNotFound, LayoutMismatch, SessionInUse,
+        NoFreeSession, ConfigError.
         """
         gateway = cls(name, session, account or session, lane_full=lane_full, block_seconds=block_seconds, timeout=timeout)
         gateway._prepare(self_trade)

@@ -1,4 +1,6 @@
-"""Which lane a session gets. A lane belongs to the process that holds its lock byte; the session's name stands in the lane's owner record.
+"""When a session may log on, and which lane it gets.
+
+A lane belongs to the process that holds its lock byte; the session's name stands in the lane's owner record.
 
 Looked up and taken under the attach mutex, so two processes that ask at once get different lanes, or one of them is told who has it.
 """
@@ -10,12 +12,28 @@ import time
 
 import numpy as np
 
-from shm_exchange.domain.errors import NoFreeSession, SessionInUse
+from shm_exchange.domain.errors import ExchangeNotFound, NoFreeSession, SessionInUse
+from shm_exchange.layout.headers import MATCHER_RUNNING
 from shm_exchange.layout.regions import Writer
 from shm_exchange.ring.lane import recover_position
 from shm_exchange.shm.segment import Segment
 
 _SETTLE_SECONDS = 0.5
+
+
+def await_matcher(segment: Segment, deadline: float) -> None:
+    """Wait until the matcher takes commands. Raises ExchangeNotFound."""
+    words = segment.array("matcher")
+    while words[0].state != MATCHER_RUNNING:
+        check_deadline(segment, deadline)
+        time.sleep(0.001)
+
+
+def check_deadline(segment: Segment, deadline: float) -> None:
+    """Raise ExchangeNotFound once a moment of CLOCK_MONOTONIC has passed."""
+    if time.monotonic() > deadline:
+        state = "does not answer" if segment.matcher_alive else "is not running"
+        raise ExchangeNotFound(f"the matcher of exchange {segment.name!r} {state}; look with `shm-exchange status {segment.name}`")
 
 
 def take_session(segment: Segment, session: str, account: str) -> tuple[int, dict[str, np.recarray]]:

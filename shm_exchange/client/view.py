@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
 from decimal import Decimal
-from typing import NamedTuple, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 import numpy as np
 
-from shm_exchange.client.plain import plain
+from shm_exchange.client.ladder import ladder_frame, ladder_html
+from shm_exchange.client.plain import Records, plain
+from shm_exchange.client.sleeper import word_sleeper
 from shm_exchange.domain.errors import SnapshotBusy, UnknownSymbol
 from shm_exchange.domain.names import nearest
 from shm_exchange.layout.headers import PRICE_LEVEL, SNAPSHOT
 from shm_exchange.runtime.warm import ensure_warm
 from shm_exchange.shm.segment import Segment, attach
 from shm_exchange.snapshot.slots import READ_TRIES, Snapshots, read_snapshot
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 
 class Level(NamedTuple):
@@ -43,6 +49,10 @@ class Depth(NamedTuple):
         """Best ask."""
         return self.asks[0] if self.asks else None
 
+    def _repr_html_(self) -> str:
+        """The ladder, in a notebook."""
+        return ladder_html("price", self.bids, self.asks, self.last)
+
 
 class MarketView:
     """Reads the snapshots of one instrument. Raises UnknownSymbol, ExchangeNotFound when attached."""
@@ -55,6 +65,8 @@ class MarketView:
         self._snapshots = Snapshots(*(plain(segment.array(name)) for name in ("snapshot_latest", "snapshots", "snapshot_levels")))
         self._head = np.zeros(1, SNAPSHOT)
         self._levels = np.zeros(2 * segment.config.depth, PRICE_LEVEL)
+        head, version = self._head, self._snapshots.latest["version"][self._index : self._index + 1]
+        self._sleeper = word_sleeper(segment, version, lambda: int(head["stamp"][0]))
 
     @classmethod
     def attach(cls, name: str, symbol: str, *, dead_ok: bool = False) -> Self:
@@ -77,7 +89,15 @@ class MarketView:
             int(head.time_ns),
         )
 
-    def depth_array(self) -> tuple[np.ndarray, np.ndarray]:
+    def frame(self, levels: int | None = None) -> DataFrame:
+        """The ladder as a pandas DataFrame: level (index, from 1), bid_quantity, bid_price, ask_price, ask_quantity.
+
+        They are floats, for statistics and plots; exact decimals are `depth`'s. Raises MissingExtra without pandas, SnapshotBusy.
+        """
+        depth = self.depth(levels)
+        return ladder_frame(depth.bids, depth.asks)
+
+    def depth_array(self) -> tuple[Records, Records]:
         """Bids and asks as PRICE_LEVEL records in ticks and lots, best first. They are overwritten by the next read. Raises SnapshotBusy."""
         if read_snapshot(self._snapshots, self._index, self._head, self._levels) < 0:
             raise SnapshotBusy(f"the snapshot of {self.symbol} was overwritten {READ_TRIES} times while it was read; read again")
@@ -106,8 +126,35 @@ class MarketView:
         """Whether the matcher that writes these snapshots lives."""
         return self._segment.matcher_alive
 
+    async def wait_async(self) -> bool:
+        """In an event loop, until there is a newer picture than was read last; False once the view was closed or the exchange is gone.
+
+        One task may wait at a time. `asyncio.timeout` bounds it.
+        """
+        return await self._sleeper.wait()
+
+    async def changes(self, levels: int | None = None) -> AsyncGenerator[Depth, None]:
+        """The picture now, and then the newest one whenever it has changed: who is slow skips pictures, and is never late.
+
+        Ends when the view is closed or the exchange gone. `levels` as for `depth`.
+        """
+        from asyncio import sleep
+
+        sleeper = self._sleeper
+        while not sleeper.ended:
+            try:
+                newest = self.depth(levels)
+            except SnapshotBusy:
+                await sleep(0)
+                continue
+            yield newest
+            await sleep(0)
+            if not await sleeper.wait():
+                return
+
     def close(self) -> None:
         """Let the memory go."""
+        self._sleeper.end()
         self._segment.close()
 
     def __enter__(self) -> Self:
@@ -115,6 +162,14 @@ class MarketView:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def __repr__(self) -> str:
+        return f"<MarketView {self.symbol} of {self._segment.name!r}>"
+
+    def _repr_html_(self) -> str:
+        """The ladder, in a notebook."""
+        depth = self.depth()
+        return ladder_html(self.symbol, depth.bids, depth.asks, depth.last)
 
     def _level(self, price_ticks: int, lots: int) -> Level:
         return Level(self._instrument.price(price_ticks), self._instrument.quantity(lots))

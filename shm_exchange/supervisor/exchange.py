@@ -12,21 +12,26 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from itertools import cycle, islice
-from typing import Any, Self
+from typing import Any, Self, TypeVar, overload
 
 from shm_exchange.domain.config import ExchangeConfig
 from shm_exchange.domain.errors import ConfigError, ExchangeNotFound, HandleClosed, ProcessDied
 from shm_exchange.domain.instrument import Instrument
 from shm_exchange.runtime.affinity import checked_cores, usable_cores
+from shm_exchange.runtime.interactive import is_interactive
 from shm_exchange.runtime.warm import ensure_warm
 from shm_exchange.shm import SHM_DIR, Segment, attach
 from shm_exchange.supervisor.control import Verdict
 from shm_exchange.supervisor.owned import OwnedSupervisor
 from shm_exchange.supervisor.remote import stop_segment, verify_exchange
 from shm_exchange.supervisor.spawn import Child, Task, function_name, packed_arguments, session_names
-from shm_exchange.supervisor.status import status_of
+from shm_exchange.supervisor.status import Status, status_of
 from shm_exchange.supervisor.supervisor import VERIFY_SECONDS
 from shm_exchange.supervisor.wire import config_of
+
+T = TypeVar("T")
+_ours: dict[str, Exchange] = {}
+"""Running exchanges that this process started."""
 
 
 class Exchange:
@@ -35,7 +40,7 @@ class Exchange:
     def __init__(self, segment: Segment, owned: OwnedSupervisor | None = None) -> None:
         self.name = segment.name
         self.config: ExchangeConfig = segment.config
-        self.children: list[Child] = []
+        self.children: list[Child[object]] = []
         """Everything that `spawn` started through this handle."""
         self._segment = segment
         self._owned = owned
@@ -45,6 +50,7 @@ class Exchange:
         self._told = False
         self._trouble = ""
         if owned is not None:
+            _ours[self.name] = self
             atexit.register(self._stop_at_exit)
 
     @classmethod
@@ -52,13 +58,17 @@ class Exchange:
         """Start an exchange that ends with this process, or with `stop`, or at the end of a `with` block.
 
         A child process makes the memory and starts the matcher, pinned to `core` if that is given; kernels are compiled first where no cache has
-        them. `sizes` are those of ExchangeConfig: max_orders, max_sessions, lane_capacity, depth … Raises ExchangeRunning, NotEnoughMemory,
-        ConfigError, ProcessDied.
+        them. `sizes` are those of ExchangeConfig: max_orders, max_sessions, lane_capacity, depth … In a notebook or at a prompt, one of that name
+        that this very process started is stopped first: so a cell can be run again. Raises ExchangeRunning, NotEnoughMemory, ConfigError,
+        ProcessDied.
         """
         config = config_of(name, instruments, sizes)
         if core is not None:
             checked_cores(core)
         ensure_warm()
+        former = _ours.get(name)
+        if former is not None and former._pid == os.getpid() and is_interactive():  # noqa: SLF001
+            former.stop()
         owned = OwnedSupervisor(config, SHM_DIR, core, _load_client)
         try:
             return cls(attach(name, write=True, populate=False), owned)
@@ -71,7 +81,7 @@ class Exchange:
         """A handle of an exchange that another process runs. Raises ExchangeNotFound, LayoutMismatch."""
         return cls(attach(name, write=True, populate=False))
 
-    def status(self) -> dict[str, Any]:
+    def status(self) -> Status:
         """The exchange in figures: counters, lanes, the matcher's pulse. Raises HandleClosed after `stop`."""
         return status_of(self._segment)
 
@@ -82,17 +92,43 @@ class Exchange:
             return verify_exchange(self.name, timeout)
         return Verdict(*self._request("verify", timeout=timeout)["verdict"])
 
+    @overload
     def spawn(
         self,
-        function: Callable[..., object] | str,
-        *arguments: Any,
+        function: Callable[..., T],
+        *arguments: object,
         session: str | None = None,
         account: str | None = None,
         core: int | Sequence[int] | None = None,
         count: int = 1,
         gateway: bool = True,
-        **named: Any,
-    ) -> list[Child]:
+        **named: object,
+    ) -> list[Child[T]]: ...
+
+    @overload
+    def spawn(
+        self,
+        function: str,
+        *arguments: object,
+        session: str | None = None,
+        account: str | None = None,
+        core: int | Sequence[int] | None = None,
+        count: int = 1,
+        gateway: bool = True,
+        **named: object,
+    ) -> list[Child[object]]: ...
+
+    def spawn(
+        self,
+        function: Callable[..., T] | str,
+        *arguments: object,
+        session: str | None = None,
+        account: str | None = None,
+        core: int | Sequence[int] | None = None,
+        count: int = 1,
+        gateway: bool = True,
+        **named: object,
+    ) -> list[Child[T]] | list[Child[object]]:
         """Run `function(gateway, *arguments, **named)` in `count` new processes, each with a gateway of its own.
 
         The function must be importable, and may be given as "module:function". session, account: names, in which {n} counts 1, 2 …; a session
@@ -108,7 +144,7 @@ class Exchange:
         ensure_warm()
         names = session_names(session, target, len(self.children) + 1, count)
         cores = [[one] for one in checked_cores(core, self._cores)] if core is not None else [list(self._cores)]
-        started: list[Child] = []
+        started: list[Child[T]] = []
         try:
             for number, (name, chosen) in enumerate(zip(names, islice(cycle(cores), count), strict=True), 1):
                 trader = account and account.replace("{n}", str(number))
@@ -166,6 +202,8 @@ class Exchange:
                 stop_segment(self._segment)
         self._segment.close()
         self._closed = True
+        if _ours.get(self.name) is self:
+            del _ours[self.name]
         self._trouble = "" if self._told else "\n".join(filter(None, trouble))
         atexit.unregister(self._stop_at_exit)
 

@@ -55,7 +55,7 @@ class GatewayRun:
         checked(wanted)
         self.name, self.wanted = name, wanted
         self.is_flow = wanted.target in FLOWS
-        self.children: list[Child] = []
+        self.children: list[Child[object]] = []
         self.was_stopped = False
         self._began = 0.0
         with ExitStack() as undo:
@@ -113,7 +113,7 @@ class GatewayRun:
 
     def seen(self) -> list[Seen]:
         """Every process as it is now."""
-        lanes = {} if self.is_flow else {lane["session"]: lane for lane in self._exchange.status()["lanes"]}
+        lanes = {} if self.is_flow else {lane["session"]: dict(lane) for lane in self._exchange.status()["lanes"]}
         return [
             Seen(
                 child.name, child.pid, self._state(row), figures_of(self._recorder.rows[row : row + 1]) if self.is_flow else lanes.get(child.name, {})
@@ -142,7 +142,7 @@ class GatewayRun:
             **({"merged": self.merged()} if self.is_flow else {}),
         }
 
-    def _gateway(self, seen: Seen, child: Child) -> dict[str, Any]:
+    def _gateway(self, seen: Seen, child: Child[object]) -> dict[str, Any]:
         figures = seen.figures if self.is_flow else {"result": _as_json(child)}
         return {"session": seen.session, "pid": seen.pid, "state": seen.state, "problem": child.problem, **figures}
 
@@ -198,7 +198,7 @@ def _traded(segment: Segment, symbol: str, index: int) -> Traded:
     return Traded(index, mid, instrument.min_ticks, instrument.max_ticks)
 
 
-def _as_json(child: Child) -> object:
+def _as_json(child: Child[object]) -> object:
     """What a function returned, or its text where JSON cannot say it; nothing when it died or was ended."""
     if child.poll() != 0:
         return None

@@ -6,12 +6,13 @@ a kernel directly: the very classes that use it do, over real memory. The matche
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import sys
 import threading
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 
 import numpy as np
 
@@ -96,6 +97,7 @@ class _Tour:
             view.depth()
             feed.poll()
             feed.poll_array()
+            asyncio.run(_wait_for_nothing(feed))
 
     def replica(self) -> None:
         with BookReplica.attach(self._name, _SYMBOL) as replica:
@@ -128,6 +130,13 @@ def main() -> None:
         _announce("done", len(tour.steps), len(tour.steps))
     finally:
         tour.close()
+
+
+async def _wait_for_nothing(feed: EventFeed) -> None:
+    """Awaited for a moment and then given up, which is all that the kernels of an event loop do."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(0.001):
+            await feed.wait_async()
 
 
 def _announce(name: str, done: int, total: int) -> None:

@@ -12,7 +12,7 @@ import logging
 import os
 import pickle
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple, TypeVar, cast
 
 from shm_exchange.domain.errors import ConfigError, ProcessDied
 from shm_exchange.domain.limits import NAME_BYTES
@@ -22,6 +22,7 @@ from shm_exchange.runtime.launch import launch, memory_bytes, memory_file, memor
 
 MODULE = "shm_exchange.supervisor.worker"
 _log = logging.getLogger(__name__)
+T_co = TypeVar("T_co", covariant=True)
 GRACE_SECONDS = 2.0
 """Between SIGTERM and SIGKILL: time for a `finally` of the user's function."""
 
@@ -86,7 +87,7 @@ def session_names(template: str | None, function: str, first: int, count: int) -
     return [checked_name(template.replace("{n}", str(number)), "session") for number in range(first, first + count)]
 
 
-def packed_arguments(arguments: tuple[Any, ...], named: dict[str, Any]) -> bytes:
+def packed_arguments(arguments: tuple[object, ...], named: dict[str, object]) -> bytes:
     """The arguments for another process. Raises ConfigError for what does not travel."""
     try:
         return pickle.dumps((arguments, named), protocol=5)
@@ -94,8 +95,8 @@ def packed_arguments(arguments: tuple[Any, ...], named: dict[str, Any]) -> bytes
         raise ConfigError(f"an argument cannot be sent to another process: {error}; pass plain data, and open handles in the child") from error
 
 
-class Child:
-    """A spawned process. It ends with the exchange and with the process that spawned it, at the latest."""
+class Child(Generic[T_co]):
+    """A spawned process; T is what its function returns. It ends with the exchange and with the process that spawned it, at the latest."""
 
     def __init__(self, name: str, task: Task, payload: bytes) -> None:
         self.name = name
@@ -116,17 +117,18 @@ class Child:
         """The exit status, negative for a signal; None while it runs."""
         return self._process.poll()
 
-    def wait(self, timeout: float | None = None) -> Any:
+    def wait(self, timeout: float | None = None) -> T_co:
         """Wait for its end, and return what the function returned (None when we ended it). Raises ProcessDied, TimeoutError."""
         if not pidfd.has_ended(self._pidfd, timeout):
             raise TimeoutError(f"{self.name}, process {self.pid}, still runs after {timeout:g} s")
         self._seen = True
         if problem := self.problem:
             raise ProcessDied(problem)
-        return None if self._process.wait() else pickle.loads(memory_bytes(self._answer))  # noqa: S301
+        result = None if self._process.wait() else pickle.loads(memory_bytes(self._answer))  # noqa: S301
+        return cast("T_co", result)
 
     @property
-    def result(self) -> Any:
+    def result(self) -> T_co:
         """What the function returned; waits for it. Raises ProcessDied."""
         return self.wait()
 

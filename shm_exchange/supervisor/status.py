@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 
@@ -11,22 +11,60 @@ from shm_exchange.layout.headers import MATCHER_RUNNING, MATCHER_STARTING, MATCH
 from shm_exchange.shm import MATCHER_BYTE, Segment
 
 _STATES = {MATCHER_STARTING: "starting", MATCHER_RUNNING: "running", MATCHER_STOPPED: "stopped"}
-_COUNTS = (
-    "commands",
-    "reports",
-    "reports_skipped",
-    "trades",
-    "rejects",
-    "malformed",
-    "open_orders",
-    "open_orders_high",
-    "pages",
-    "lane_depth_high",
-    "batch_high",
-)
 
 
-def status_of(segment: Segment) -> dict[str, Any]:
+class LaneStatus(TypedDict):
+    """A session's part of it. `reports_waiting`: published and not yet taken."""
+
+    number: int
+    session: str
+    account: str
+    pid: int
+    alive: bool
+    attached: int
+    commands: int
+    depth: int
+    reports: int
+    reports_waiting: int
+    reports_skipped: int
+    open_orders: int
+
+
+class Status(TypedDict):
+    """What `Exchange.status` and `shm-exchange status` tell."""
+
+    name: str
+    matcher: str
+    matcher_pid: int
+    supervisor_alive: bool
+    supervisor_pid: int
+    instruments: list[str]
+    memory_bytes: int
+    commands: int
+    reports: int
+    reports_skipped: int
+    trades: int
+    rejects: int
+    malformed: int
+    open_orders: int
+    open_orders_high: int
+    pages: int
+    lane_depth_high: int
+    batch_high: int
+    events: int
+    sweeps: int
+    sweep_ns: int
+    idle_ns: int
+    sweep_ns_mean: int
+    idle_share: float
+    parks: int
+    wakes: int
+    spins: bool
+    heartbeat_age_seconds: float | None
+    lanes: list[LaneStatus]
+
+
+def status_of(segment: Segment) -> Status:
     """Plain figures and words, fit for JSON. They are read one after the other while the matcher works: they agree when it is idle."""
     counters, matcher, control = (segment.array(name)[0] for name in ("counters", "matcher", "control"))
     alive = segment.is_held(MATCHER_BYTE)
@@ -40,7 +78,17 @@ def status_of(segment: Segment) -> dict[str, Any]:
         "supervisor_pid": int(control.supervisor_pid),
         "instruments": [instrument.symbol for instrument in segment.config.instruments],
         "memory_bytes": segment.layout.size,
-        **{name: int(counters[name]) for name in _COUNTS},
+        "commands": int(counters.commands),
+        "reports": int(counters.reports),
+        "reports_skipped": int(counters.reports_skipped),
+        "trades": int(counters.trades),
+        "rejects": int(counters.rejects),
+        "malformed": int(counters.malformed),
+        "open_orders": int(counters.open_orders),
+        "open_orders_high": int(counters.open_orders_high),
+        "pages": int(counters.pages),
+        "lane_depth_high": int(counters.lane_depth_high),
+        "batch_high": int(counters.batch_high),
         "events": max(0, int(matcher.event_tail) - 1),
         "sweeps": int(counters.sweeps),
         "sweep_ns": busy,
@@ -66,7 +114,7 @@ def _owned(segment: Segment) -> list[int]:
     return [int(index) + 1 for index in np.flatnonzero(segment.array("owner")["pid"])]
 
 
-def _lane(segment: Segment, session: int) -> dict[str, Any]:
+def _lane(segment: Segment, session: int) -> LaneStatus:
     owner = segment.array("owner", session)[0]
     head, tail = segment.array("lane_heads")[session], segment.array("report_tails")[session]
     return {

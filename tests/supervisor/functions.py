@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from shm_exchange.domain.enums import Side
 
 if TYPE_CHECKING:
-    from shm_exchange.client import Gateway
+    from shm_exchange.client import EventFeed, Gateway, MarketView
 
 SYMBOL = "ACME"
 NOT_A_FUNCTION = 3
@@ -105,3 +107,11 @@ def use_everything(gateway: Gateway) -> None:
         replica.volume("1.00", SYMBOL)
         replica.levels(Side.SELL, SYMBOL)
         replica.book_hash(SYMBOL)
+        asyncio.run(wait_in_a_loop(gateway, feed, view))
+
+
+async def wait_in_a_loop(*handles: Gateway | EventFeed | MarketView) -> None:
+    """Begin to wait for each, and give up."""
+    for handle in handles:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(handle.wait_async(), 0.01)

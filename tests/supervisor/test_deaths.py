@@ -12,6 +12,7 @@ from shm_exchange.domain.instrument import Instrument
 from shm_exchange.shm import exchanges, reap
 from shm_exchange.supervisor import Exchange
 from shm_exchange.supervisor.remote import stop_exchange
+from tests.supervisor import functions
 from tests.supervisor.callers import Caller, Watch, has_files
 
 if TYPE_CHECKING:
@@ -187,7 +188,7 @@ def test_run_leaves_the_matcher_when_its_supervisor_is_killed(name: str, call: C
         with Exchange.attach(name) as exchange:
             assert exchange.status()["supervisor_alive"] is False
             assert exchange.verify().holds
-            assert exchange.spawn("tests.supervisor.functions:trade", "1.00", session="alice")[0].wait(30)["kinds"] == ["ACCEPTED"]
+            assert exchange.spawn(functions.trade, "1.00", session="alice")[0].wait(30)["kinds"] == ["ACCEPTED"]
             assert exchange.verify().holds
         with pytest.raises(ExchangeRunning, match=r"its supervisor .* is gone, but its matcher lives"):
             Exchange.start(name, [ACME])

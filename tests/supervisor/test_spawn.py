@@ -196,7 +196,7 @@ def test_a_function_of_the_script_itself_is_refused_in_one_line(call: Callable[.
 )
 def test_what_cannot_be_spawned_is_said(exchange: Exchange, options: dict[str, object], words: str) -> None:
     with pytest.raises(ConfigError, match=words):
-        exchange.spawn(functions.watch, **options)  # type: ignore[arg-type]
+        exchange.spawn(functions.watch, **options)  # type: ignore[call-overload]
 
 
 def test_children_end_with_the_exchange(name: str, fifo: Path) -> None:

@@ -34,7 +34,7 @@ def picture_of(segment: Segment, directory: str, wanted: Wanted) -> Figures:
     """Everything there is to see, fit for JSON. It is read one after the other: figures agree when the matcher is idle or dead."""
     found = [holder for holder in holders(root_path(segment.name, directory)) if holder.spans or holder.pid != os.getpid()]
     status = status_of(segment)
-    lanes = [_lane(segment, lane, found, wanted.reports) for lane in status.pop("lanes")]
+    lanes = [_lane(segment, dict(lane), found, wanted.reports) for lane in status["lanes"]]
     return {
         **status,
         "matcher_alive": segment.matcher_alive,

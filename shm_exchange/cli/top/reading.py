@@ -16,7 +16,7 @@ from shm_exchange.domain.config import ExchangeConfig
 from shm_exchange.domain.errors import SnapshotBusy
 from shm_exchange.runtime.affinity import parallel_processes
 from shm_exchange.shm import attach
-from shm_exchange.supervisor.status import status_of
+from shm_exchange.supervisor.status import Status, status_of
 
 _BOOKS_A_LOOK = 32
 """Of an exchange with more instruments only the chosen one and its first neighbours are read."""
@@ -125,7 +125,7 @@ class Reader:
                 busy.add(other)
         return frozenset(busy)
 
-    def _count_waiting(self, status: dict[str, Any]) -> None:
+    def _count_waiting(self, status: Status) -> None:
         """A matcher that works measures its lanes itself. Where none does, they are counted: from its head on, while slots carry their positions."""
         age = status["heartbeat_age_seconds"]
         if status["matcher"] == "running" and age is not None and age < _HANGS_SECONDS:
