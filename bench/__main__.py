@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,8 @@ from typing import Any
 
 from bench import environment
 from bench.flow import SCENARIOS
+from bench.measurement import Measurement
+from bench.report import check_folder, write_report
 from bench.statistics import merge_runs
 from shm_exchange.domain.errors import ExchangeError
 
@@ -73,6 +76,7 @@ def _parser() -> argparse.ArgumentParser:
     def command(name: str, run: Callable[[argparse.Namespace], dict[str, Any]], text: str, repeat: int, count: int) -> argparse.ArgumentParser:
         added = commands.add_parser(name, help=text, description=text)
         added.add_argument("--json", action="store_true", help="one JSON object on standard output")
+        _add_report(added)
         added.add_argument("--repeat", type=_positive, default=repeat, metavar="N", help=f"runs; medians are printed (default {repeat})")
         added.add_argument("--count", type=_positive, default=count, metavar="N", help=f"how many (default {count})")
         added.set_defaults(run=run)
@@ -94,6 +98,10 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _add_report(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--report", type=Path, metavar="FOLDER", help="also write JSON, HDR logs, pictures and one HTML page to this folder")
+
+
 def _table(result: dict[str, Any], indent: str = "") -> str:
     """Figures for people: nested rows indented, large numbers grouped."""
     lines = []
@@ -108,19 +116,35 @@ def _table(result: dict[str, Any], indent: str = "") -> str:
     return "\n".join(lines)
 
 
+def _report_problem(folder: Path) -> str:
+    """Why no report can be written there, before minutes are spent on measuring."""
+    try:
+        check_folder(folder)
+    except ExchangeError as error:
+        return str(error)
+    return ""
+
+
 def main() -> int:
     """Run one measurement; 0 when it was made."""
     arguments = _parser().parse_args()
+    if arguments.report and (problem := _report_problem(arguments.report)):
+        _tell(f"error: {problem}")
+        return 1
     card = environment.environment()
     _tell(environment.card(card))
     for warning in environment.warnings(card):
         _tell(f"warning: {warning}")
     try:
-        result = arguments.run(arguments)
+        made = arguments.run(arguments)
+        measurement = made if isinstance(made, Measurement) else Measurement(made)
+        if arguments.report:
+            command = shlex.join(["python", "-m", "bench", *sys.argv[1:]])
+            _tell(f"report: {write_report(arguments.report, arguments.command, measurement, card, command, _tell)}")
     except ExchangeError as error:
         _tell(f"error: {error}")
         return 1
-    result["environment"] = card
+    result = measurement.figures | {"environment": card}
     sys.stdout.write(json.dumps(result) + "\n" if arguments.json else _table({k: v for k, v in result.items() if k != "environment"}) + "\n")
     return 0
 

@@ -43,6 +43,14 @@ def percentiles(counts: Counts, wanted: Sequence[float]) -> list[int]:
     return [_middle(int(bucket)) for bucket in np.searchsorted(np.cumsum(counts), ranks)]
 
 
+def lowest_values() -> Counts:
+    """The smallest value of each bucket, i8[BUCKETS]; a bucket ends where the next begins."""
+    buckets = np.arange(BUCKETS, dtype=np.int64)
+    shifts = np.maximum(buckets // _HALF - 1, 0)
+    lowest: Counts = (buckets - _HALF * shifts) << shifts
+    return lowest
+
+
 def _middle(bucket: int) -> int:
     if bucket < _LINEAR:
         return bucket
