@@ -62,6 +62,18 @@ def _snapshot(arguments: argparse.Namespace) -> dict[str, Any]:
     return _repeated(lambda: snapshot.run(arguments.count), arguments)
 
 
+def _compare(arguments: argparse.Namespace) -> Measurement:
+    from bench.compare import command
+
+    return command.run(arguments, _tell)
+
+
+def _failed(made: Measurement, arguments: argparse.Namespace) -> bool:
+    from bench.compare import command
+
+    return arguments.command == "compare" and command.failed(made, arguments)
+
+
 def _positive(text: str) -> int:
     number = int(text)
     if number < 1:
@@ -95,7 +107,20 @@ def _parser() -> argparse.ArgumentParser:
         "transports", _transports, "the lane beside faster-fifo, multiprocessing.Queue and Pipe; --count: messages through the lane", 1, 5_000_000
     )
     command("snapshot", _snapshot, "snapshot reads against a full-speed writer; --count: reads", 1, 10_000_000)
+    _add_comparisons(commands)
     return parser
+
+
+def _add_comparisons(commands: Any) -> None:
+    """The commands that run others: two builds in turns."""
+    from bench.compare import command as compare
+
+    text = "two builds in turns: is B slower than A?"
+    added = commands.add_parser("compare", help=text, description=text)
+    added.add_argument("--json", action="store_true", help="one JSON object on standard output")
+    _add_report(added)
+    compare.add_arguments(added)
+    added.set_defaults(run=_compare)
 
 
 def _add_report(parser: argparse.ArgumentParser) -> None:
@@ -144,9 +169,11 @@ def main() -> int:
     except ExchangeError as error:
         _tell(f"error: {error}")
         return 1
+    for warning in measurement.warnings:
+        _tell(f"warning: {warning}")
     result = measurement.figures | {"environment": card}
     sys.stdout.write(json.dumps(result) + "\n" if arguments.json else _table({k: v for k, v in result.items() if k != "environment"}) + "\n")
-    return 0
+    return int(_failed(measurement, arguments))
 
 
 if __name__ == "__main__":
