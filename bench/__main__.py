@@ -68,6 +68,12 @@ def _compare(arguments: argparse.Namespace) -> Measurement:
     return command.run(arguments, _tell)
 
 
+def _peers(arguments: argparse.Namespace) -> Measurement:
+    from bench.peers import command
+
+    return command.run(arguments, _tell)
+
+
 def _failed(made: Measurement, arguments: argparse.Namespace) -> bool:
     from bench.compare import command
 
@@ -114,13 +120,17 @@ def _parser() -> argparse.ArgumentParser:
 def _add_comparisons(commands: Any) -> None:
     """The commands that run others: two builds in turns."""
     from bench.compare import command as compare
+    from bench.peers import command as peers
 
-    text = "two builds in turns: is B slower than A?"
-    added = commands.add_parser("compare", help=text, description=text)
-    added.add_argument("--json", action="store_true", help="one JSON object on standard output")
-    _add_report(added)
-    compare.add_arguments(added)
-    added.set_defaults(run=_compare)
+    for name, run, add_arguments, text in (
+        ("compare", _compare, compare.add_arguments, "two builds in turns: is B slower than A?"),
+        ("peers", _peers, peers.add_arguments, "engines that pip can install beside ours, one flow through the Python calls of each"),
+    ):
+        added = commands.add_parser(name, help=text, description=text)
+        added.add_argument("--json", action="store_true", help="one JSON object on standard output")
+        _add_report(added)
+        add_arguments(added)
+        added.set_defaults(run=run)
 
 
 def _add_report(parser: argparse.ArgumentParser) -> None:

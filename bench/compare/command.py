@@ -15,6 +15,8 @@ from bench.measurement import Measurement
 from shm_exchange.domain.errors import ConfigError
 
 ROUNDS = 16
+_SCATTERED = 10
+"""Percent; a comparison that could not find so much says little."""
 _EPILOG = """A and B are folders with a checkout, or git revisions of this one. Rounds alternate A B, B A; a verdict is wrong one time in a hundred.
 example: python -m bench compare main . --measure latency --fail-if-slower 5"""
 
@@ -41,7 +43,7 @@ def run(arguments: argparse.Namespace, tell: Progress) -> Measurement:
         raise ConfigError(f"--fail-if-slower {arguments.fail_if_slower:g} would fail what is not slower: give a percentage of 0 or more")
     measure = MEASURES[arguments.measure]
     figure = arguments.figure or measure.figure
-    count = arguments.count or measure.count
+    count = arguments.count or measure.size
     command = [*measure.arguments, *(["--count", str(count)] if count else [])]
     with trees(arguments.a, arguments.b) as (a, b):
         figures_a, figures_b = in_turns(a, b, arguments.rounds, lambda tree: run_once(tree, command, figure), tell)
@@ -61,16 +63,16 @@ def _times(figures: list[float], figure: str) -> list[float]:
 
 
 def measurement(a: Tree, b: Tree, figures: tuple[list[float], list[float]], verdict: Verdict, command: list[str], figure: str) -> Measurement:
-    """What is printed of a comparison; JSON knows no infinity, so an interval without an end has none."""
+    """What is printed of a comparison."""
     word = "no difference" if not verdict.differs else "slower" if verdict.ratio > 1 else "faster"
     made: dict[str, Any] = {
         "sentence": verdict.sentence(),
         "verdict": word,
         "ratio": verdict.ratio,
         "ratio_low": verdict.low,
-        "ratio_high": verdict.high if math.isfinite(verdict.high) else None,
+        "ratio_high": verdict.high,
         "slower_percent": verdict.slower_percent,
-        "smallest_percent": verdict.smallest_percent if math.isfinite(verdict.smallest_percent) else None,
+        "smallest_percent": verdict.smallest_percent,
         "confidence_percent": verdict.confidence * 100,
         "rounds": verdict.rounds,
         "command": shlex.join(command),
@@ -84,15 +86,9 @@ def measurement(a: Tree, b: Tree, figures: tuple[list[float], list[float]], verd
 
 def _warnings(a: Tree, b: Tree, verdict: Verdict) -> list[str]:
     """What the reader must know of this comparison."""
-    return [
-        text
-        for applies, text in (
-            (a.folder == b.folder, "A and B are the same folder: this tells how well the machine compares, not the builds"),
-            (
-                verdict.smallest_percent > 10,
-                f"runs scatter so much that only a difference of {verdict.smallest_percent:.0f} % would have been found: "
-                "stop what else is running, or give more --rounds",
-            ),
-        )
-        if applies
+    scatter = f"runs scatter so much that only a difference of {verdict.smallest_percent:.0f} % would have been found"
+    found = [
+        (a.folder == b.folder, "A and B are the same folder: this tells how well the machine compares, not the builds"),
+        (verdict.smallest_percent > _SCATTERED, f"{scatter}: stop what else is running, or give more --rounds"),
     ]
+    return [text for applies, text in found if applies]

@@ -1,7 +1,7 @@
-"""The two builds: a folder with a checkout is taken as it lies, anything else as a git revision, laid out in a temporary folder for as long as it takes.
+"""The two builds: a folder with a checkout is taken as it lies; anything else is a git revision, laid out in a temporary folder meanwhile.
 
-What a build imports is asked of itself before it is measured: comparing a tree with an installed package by accident would always say "no difference".
-Revisions keep their compiled kernels in the temporary folder too, so nothing of them stays.
+What a build imports is asked of itself before it is measured: to compare a tree with an installed package by accident would say "no difference"
+every time. Revisions keep their compiled kernels in the temporary folder too, so nothing of them stays.
 """
 
 from __future__ import annotations

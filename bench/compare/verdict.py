@@ -17,14 +17,16 @@ import numpy as np
 from shm_exchange.domain.errors import ConfigError
 
 ROUNDS_MIN = 8
-"""With fewer rounds too many resamples are all alike, and no interval of this confidence exists."""
+"""With fewer rounds an interval of this confidence is too wide to be of use."""
 CONFIDENCE = 0.99
 """One false alarm in a hundred comparisons of equal builds."""
 _TRIM = 0.2
 _TRIM_FROM = 8
 """Ratios of one kind below which none is left out: what remains would often be all alike in a resample."""
 RESAMPLES = 9999
-_SEED = 20_16
+_ERROR_FLOOR = 0.3
+"""Of the standard error: a resample that drew the same few rounds again and again knows nothing better, and would push the interval to infinity."""
+_SEED = 2016
 _POWER_Z = 0.8416
 """A difference so large is found in four of five comparisons (80 % of a normal distribution lie below)."""
 
@@ -89,12 +91,13 @@ def judge(
     middle, error = _mean_of_both(ratios[np.newaxis, 0::2], ratios[np.newaxis, 1::2])
     middles, errors = _mean_of_both(*(random.choice(kind, (resamples, len(kind))) for kind in (ratios[0::2], ratios[1::2])))
     distances = np.abs(middles - middle)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        studentised = np.where(distances == 0, 0.0, distances / errors)
+    bounded = np.maximum(errors, _ERROR_FLOOR * error)
+    studentised = np.divide(distances, bounded, out=np.zeros_like(distances), where=distances > 0)
     critical = float(np.quantile(studentised, confidence, method="higher"))
-    half = critical * float(error[0]) if error[0] else 0.0
+    half = critical * float(error[0])
     found, smallest = float(middle[0]), half + _POWER_Z * float(error[0])
-    return Verdict(*(float(np.exp(value)) for value in (found, found - half, found + half, smallest)), len(a), confidence)
+    ratio, low, high, least = np.exp([found, found - half, found + half, smallest]).tolist()
+    return Verdict(ratio, low, high, least, len(a), confidence)
 
 
 def _mean_of_both(a_began: np.ndarray, b_began: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
