@@ -72,7 +72,7 @@ def measurement(a: Tree, b: Tree, figures: tuple[list[float], list[float]], verd
         "ratio_low": verdict.low,
         "ratio_high": verdict.high,
         "slower_percent": verdict.slower_percent,
-        "smallest_percent": verdict.smallest_percent,
+        "smallest_found_percent": verdict.smallest_percent,
         "confidence_percent": verdict.confidence * 100,
         "rounds": verdict.rounds,
         "command": shlex.join(command),

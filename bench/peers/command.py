@@ -169,5 +169,5 @@ def _warnings(rows: list[dict[str, Any]]) -> list[str]:
         elif not row["agrees"]:
             warnings.append(f"{row['name']} traded {row['trades']:,} times where ours traded otherwise: it does not do the same work")
         elif row["stopped_early"]:
-            warnings.append(f"{row['name']} was stopped after {row['messages']:,} messages: it is slow, and slower the longer its book gets")
+            warnings.append(f"{row['name']} was stopped after {row['messages']:,} messages: its figures are of those; give more --seconds for all")
     return warnings

@@ -14,6 +14,8 @@ from bench.report.words import figure, is_duration, title
 
 _STYLE = Path(__file__).with_name("page.css")
 _NOTHING_FROM_OUTSIDE = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+_PROSE = 40
+"""Letters beyond which a cell is a sentence, and needs room."""
 _NARROW = "(max-width: 34rem)"
 _DARK = "(prefers-color-scheme: dark)"
 
@@ -85,27 +87,26 @@ def _facts(figures: Mapping[str, Any], caption: str = "") -> str:
 
 
 def _table(rows: Sequence[Mapping[str, Any]], caption: str = "") -> str:
-    """Rows of one kind; columns in the order in which they first appear, nested ones left to result.json."""
+    """Rows of one kind; columns in the order in which they first appear, whole sentences last, nested ones left to result.json."""
     if not rows:
         return ""
     columns = list(dict.fromkeys(key for row in rows for key, value in row.items() if not _is_nested(value)))
+    prose = {key for key in columns if any(len(str(row.get(key, ""))) > _PROSE for row in rows)}
+    columns.sort(key=lambda key: key in prose)
     numbers = {key for key in columns if all(row.get(key) is None or _is_number(row[key]) for row in rows)}
-    head = "".join(f'<th class="number">{_named(key)}</th>' if key in numbers else f"<th>{_named(key)}</th>" for key in columns)
-    body = "".join("<tr>" + "".join(_td(key, row.get(key), key in numbers) for key in columns) + "</tr>" for row in rows)
+    kinds = {key: "number" if key in numbers else "prose" if key in prose else "word" for key in columns}
+    head = "".join(f'<th class="{kinds[key]}">{html.escape(title(key))}</th>' for key in columns)
+    body = "".join("<tr>" + "".join(f'<td class="{kinds[key]}">{_shown(row, key)}</td>' for key in columns) + "</tr>" for row in rows)
     named = f"<caption>{html.escape(caption)}</caption>" if caption else ""
     return f'<div class="scroll"><table>{named}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
-
-
-def _named(key: str) -> str:
-    return html.escape(title(key))
 
 
 def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _td(key: str, value: object, number: bool) -> str:
-    return f'<td class="number">{_cell(key, value)}</td>' if number else f"<td>{_cell(key, value)}</td>"
+def _shown(row: Mapping[str, Any], key: str) -> str:
+    return _cell(key, row[key]) if key in row else ""
 
 
 def _cell(key: str, value: object) -> str:

@@ -35,7 +35,7 @@ def _three(number: float) -> str:
 
 
 def figure(key: str, value: object) -> str:
-    """A value as its name says: durations with a unit, rates a second, whole numbers grouped, dashes for what was not measured."""
+    """A value as its name says: durations with a unit, percentages, whole numbers grouped, dashes for what was not measured."""
     if value is None:
         return "–"
     if isinstance(value, bool):
@@ -44,7 +44,7 @@ def figure(key: str, value: object) -> str:
         if is_duration(key):
             return duration(value)
         text = f"{value:,}" if isinstance(value, int) else f"{value:,.0f}" if abs(value) >= 1000 else _three(value)
-        return f"{text}/s" if key.endswith("per_second") else f"{text} %" if key.endswith("percent") else text
+        return f"{text} %" if key.endswith("percent") else text
     if isinstance(value, list | tuple):
         return ", ".join(figure(key, item) for item in value) or "none"
     return str(value)
@@ -57,8 +57,7 @@ def is_duration(key: str) -> bool:
 
 def title(key: str) -> str:
     """`order_rtt_ns_p50` → `order rtt p50`: the unit stands with the value."""
-    words = [word for word in key.split("_") if word != "ns"]
-    return " ".join(words).removesuffix(" per second")
+    return " ".join(word for word in key.split("_") if word not in ("ns", "percent"))
 
 
 def slug(name: str) -> str:

@@ -162,7 +162,7 @@ def test_the_command_tells_builds_apart_and_can_fail(tmp_path):
     figures = json.loads(equal.stdout)
     assert figures["verdict"] == "no difference"
     assert figures["ratio_low"] < 1 < figures["ratio_high"]
-    assert figures["smallest_percent"] < 10
+    assert figures["smallest_found_percent"] < 10
     assert [row["round"] for row in figures["by_round"]] == list(range(1, 9))
     assert figures["command"].startswith("python -m bench throughput")
     slower = compare(a, slow, "--rounds", 8, "--fail-if-slower", 5)
@@ -255,7 +255,7 @@ def test_real_builds(builds, other, verdict, tmp_path, monkeypatch):
     done = compare(builds["a"], builds[other], "--measure", "referee", "--rounds", 12)
     assert done.returncode == 0, done.stderr
     figures = json.loads(done.stdout)
-    if figures["smallest_percent"] > 8:
+    if figures["smallest_found_percent"] > 8:
         pytest.skip(f"this machine is too busy: only {figures['smallest_percent']:.0f} % would have been found")
     assert figures["verdict"] == verdict, figures["sentence"]
     if verdict == "slower":
