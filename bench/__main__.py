@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +21,7 @@ from bench.flow import SCENARIOS
 from bench.measurement import Measurement, merged
 from bench.passes import Load
 from bench.progress import Steps
+from bench.report import check_folder, write_report
 from bench.text import show
 from shm_exchange.domain.errors import ExchangeError
 
@@ -70,6 +72,18 @@ def _snapshot(arguments: Arguments, steps: Steps) -> Measurement:
     return snapshot.run(arguments.count, steps)
 
 
+def _compare(arguments: Arguments, steps: Steps) -> Measurement:
+    from bench.compare import command
+
+    return command.run(arguments, steps.say)
+
+
+def _peers(arguments: Arguments, steps: Steps) -> Measurement:
+    from bench.peers import command
+
+    return command.run(arguments, steps.say)
+
+
 def _load(arguments: Arguments, rate: int, **more: Any) -> Load:
     return Load(rate, arguments.seconds, arguments.arrivals, arguments.seed, **more)
 
@@ -101,14 +115,20 @@ def _parser() -> argparse.ArgumentParser:
 
     def command(name: str, run: Run, text: str, repeat: int, dest: str = "repeat") -> argparse.ArgumentParser:
         added = commands.add_parser(name, help=text, description=text)
-        added.add_argument("--json", action="store_true", help="one JSON object on standard output")
+        _add_outputs(added)
         added.add_argument("--repeat", dest=dest, type=_positive, default=repeat, metavar="N", help=f"runs; medians are printed (default {repeat})")
         added.set_defaults(run=run, **({} if dest == "repeat" else {"repeat": 1}))
         return added
 
     _add_loads(command)
     _add_counts(command)
+    _add_comparisons(commands)
     return parser
+
+
+def _add_outputs(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
+    parser.add_argument("--report", type=Path, metavar="FOLDER", help="also write JSON, HDR logs, pictures and one HTML page to this folder")
 
 
 def _add_loads(command: Callable[..., argparse.ArgumentParser]) -> None:
@@ -150,6 +170,21 @@ def _add_counts(command: Callable[..., argparse.ArgumentParser]) -> None:
         added.add_argument("--count", type=_positive, default=count, metavar="N", help=f"{what} (default {count})")
 
 
+def _add_comparisons(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Commands that run others: two builds in turns, and other engines."""
+    from bench.compare import command as compare
+    from bench.peers import command as peers
+
+    for name, run, add_arguments, text in (
+        ("compare", _compare, compare.add_arguments, "two builds in turns: is B slower than A?"),
+        ("peers", _peers, peers.add_arguments, "engines that pip can install beside ours, one flow through the Python calls of each"),
+    ):
+        added = commands.add_parser(name, help=text, description=text)
+        _add_outputs(added)
+        add_arguments(added)
+        added.set_defaults(run=run, repeat=1)
+
+
 def _measure(arguments: Arguments) -> Measurement:
     """All runs of one command as one."""
     with Steps() as steps:
@@ -165,29 +200,56 @@ def _as_json(measured: Measurement, card: dict[str, Any]) -> str:
     return json.dumps(measured.figures | {key: value for key, value in rest.items() if value} | {"environment": card})
 
 
+def _problem_of(folder: Path | None) -> str:
+    """Why no report can be written there; asked before anything is measured."""
+    try:
+        if folder is not None:
+            check_folder(folder)
+    except (ExchangeError, OSError) as error:
+        return str(error)
+    return ""
+
+
 def main() -> int:
     """Run one measurement; 0 when it was made, 1 when it could not be, 130 when it was broken off."""
     arguments = _parser().parse_args()
     err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+    def tell(text: str) -> None:
+        err.print(text, markup=False)
+
+    if problem := _problem_of(arguments.report):
+        tell(f"error: {problem}")
+        return 1
     card = environment.environment()
-    err.print(environment.card(card), markup=False)
+    tell(environment.card(card))
     for warning in environment.warnings(card):
-        err.print(f"warning: {warning}", markup=False)
+        tell(f"warning: {warning}")
     try:
         measured = _measure(arguments)
+        if arguments.report is not None:
+            command = shlex.join(["python", "-m", "bench", *sys.argv[1:]])
+            tell(f"report: {write_report(arguments.report, arguments.command, measured, card, command, tell)}")
     except ExchangeError as error:
-        err.print(f"error: {error}", markup=False)
+        tell(f"error: {error}")
         return 1
     except KeyboardInterrupt:
-        err.print("interrupted: nothing was measured")
+        tell("interrupted: nothing was measured")
         return 130
     if arguments.json:
         sys.stdout.write(_as_json(measured, card) + "\n")
     else:
         show(measured, Console(highlight=False, width=None if sys.stdout.isatty() else 200))
     for warning in measured.warnings:
-        err.print(f"warning: {warning}", markup=False)
-    return 0
+        tell(f"warning: {warning}")
+    return int(_failed(measured, arguments))
+
+
+def _failed(measured: Measurement, arguments: Arguments) -> bool:
+    """Whether a limit that was given is not kept."""
+    from bench.compare import command
+
+    return arguments.command == "compare" and command.failed(measured, arguments)
 
 
 if __name__ == "__main__":
