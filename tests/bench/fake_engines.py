@@ -9,7 +9,8 @@ class Adapter(Engine):
     """Lists of (price, entry, id, quantity), sorted anew whenever something is entered."""
 
     def __init__(self):
-        self.sides, self.entries, self.count = ([], []), 0, 0
+        self.sides: tuple[list, list] = ([], [])
+        self.entries, self.count = 0, 0
 
     def new(self, order_id, side, price, quantity, ioc):
         sign = 1 if side else -1
