@@ -9,7 +9,7 @@ class Adapter(Engine):
     """Lists of (price, entry, id, quantity), sorted anew whenever something is entered."""
 
     def __init__(self):
-        self.sides: tuple[list, list] = ([], [])
+        self.sides: tuple[list[list[int]], ...] = ([], [])
         self.entries, self.count = 0, 0
 
     def new(self, order_id, side, price, quantity, ioc):
