@@ -8,7 +8,7 @@ import shlex
 import statistics
 from typing import Any
 
-from bench.compare.runs import MEASURES, Progress, in_turns, is_rate, run_once
+from bench.compare.runs import MEASURES, Progress, Rounds, in_turns, is_rate, run_once
 from bench.compare.trees import Tree, trees
 from bench.compare.verdict import Verdict, check_rounds, judge
 from bench.measurement import Measurement
@@ -46,9 +46,9 @@ def run(arguments: argparse.Namespace, tell: Progress) -> Measurement:
     count = arguments.count or measure.size
     command = [*measure.arguments, *(["--count", str(count)] if count else [])]
     with trees(arguments.a, arguments.b) as (a, b):
-        figures_a, figures_b = in_turns(a, b, arguments.rounds, lambda tree: run_once(tree, command, figure), tell)
-        verdict = judge(_times(figures_a, figure), _times(figures_b, figure))
-        return measurement(a, b, (figures_a, figures_b), verdict, ["python", "-m", "bench", *command], figure)
+        rounds = in_turns(a, b, arguments.rounds, lambda tree: run_once(tree, command, figure), tell)
+        verdict = judge(_times(rounds.a, figure), _times(rounds.b, figure))
+        return measurement(a, b, rounds, verdict, ["python", "-m", "bench", *command], figure)
 
 
 def failed(made: Measurement, arguments: argparse.Namespace) -> bool:
@@ -62,7 +62,7 @@ def _times(figures: list[float], figure: str) -> list[float]:
     return [1 / value if value else math.inf for value in figures] if is_rate(figure) else figures
 
 
-def measurement(a: Tree, b: Tree, figures: tuple[list[float], list[float]], verdict: Verdict, command: list[str], figure: str) -> Measurement:
+def measurement(a: Tree, b: Tree, rounds: Rounds, verdict: Verdict, command: list[str], figure: str) -> Measurement:
     """What is printed of a comparison."""
     word = "no difference" if not verdict.differs else "slower" if verdict.ratio > 1 else "faster"
     made: dict[str, Any] = {
@@ -75,20 +75,22 @@ def measurement(a: Tree, b: Tree, figures: tuple[list[float], list[float]], verd
         "smallest_found_percent": verdict.smallest_percent,
         "confidence_percent": verdict.confidence * 100,
         "rounds": verdict.rounds,
+        "rounds_disturbed": rounds.disturbed,
         "command": shlex.join(command),
         "figure": figure,
-        "a": a.facts() | {"median": statistics.median(figures[0])},
-        "b": b.facts() | {"median": statistics.median(figures[1])},
-        "by_round": [{"round": number + 1, "a": one, "b": other} for number, (one, other) in enumerate(zip(*figures, strict=True))],
+        "a": a.facts() | {"median": statistics.median(rounds.a)},
+        "b": b.facts() | {"median": statistics.median(rounds.b)},
+        "by_round": [{"round": number + 1, "a": one, "b": other} for number, (one, other) in enumerate(zip(rounds.a, rounds.b, strict=True))],
     }
-    return Measurement(made, warnings=_warnings(a, b, verdict))
+    return Measurement(made, warnings=_warnings(a, b, rounds, verdict))
 
 
-def _warnings(a: Tree, b: Tree, verdict: Verdict) -> list[str]:
+def _warnings(a: Tree, b: Tree, rounds: Rounds, verdict: Verdict) -> list[str]:
     """What the reader must know of this comparison."""
     scatter = f"runs scatter so much that only a difference of {verdict.smallest_percent:.0f} % would have been found"
     found = [
         (a.folder == b.folder, "A and B are the same folder: this tells how well the machine compares, not the builds"),
+        (rounds.disturbed > 0, f"others used the machine during {rounds.disturbed} of {verdict.rounds} rounds, however often those were tried"),
         (verdict.smallest_percent > _SCATTERED, f"{scatter}: stop what else is running, or give more --rounds"),
     ]
     return [text for applies, text in found if applies]

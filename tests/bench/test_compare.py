@@ -9,6 +9,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from hypothesis import strategies as st
 
 from bench.compare import runs, trees
 from bench.compare.command import add_arguments, failed, run
+from bench.compare.quiet import watched
 from bench.compare.runs import MEASURES, best, in_turns, is_rate, pick
 from bench.compare.verdict import ROUNDS_MIN, judge
 from bench.measurement import Measurement
@@ -117,7 +119,37 @@ def test_runs_take_turns_and_warm_up_uncounted():
     a, b = (trees.Tree(name, Path(), None, None) for name in "ab")
     figures = in_turns(a, b, 3, made_up, lambda _text: None)
     assert [tree.given for tree in order] == list("ab" + "ab" + "ba" + "ab")
-    assert figures == ([2, 5, 6], [3, 4, 7])
+    assert figures == ([2, 5, 6], [3, 4, 7], 0)
+
+
+def test_a_disturbed_round_is_tried_again_in_the_same_order(monkeypatch):
+    shares = iter([0.0, 0.5, 0.0, 0.0, 0.3, 0.9, 0.2, 0.2, 0.4, 0.0])
+    monkeypatch.setattr(runs, "watched", lambda run: (run(), next(shares)))
+    made, order = iter(range(100)), []
+
+    def made_up(tree):
+        order.append(tree.given)
+        return next(made)
+
+    a, b = (trees.Tree(name, Path(), None, None) for name in "ab")
+    figures = in_turns(a, b, 2, made_up, lambda _text: None)
+    assert order == list("ab" + "abab" + "bababa")
+    assert figures == ([4, 9], [5, 8], 1)  # the first round's second try; of the second round's three the quietest, still disturbed
+
+
+def test_what_others_use_is_seen_and_our_own_work_is_not():
+    burn = "import time; end = time.process_time() + 0.6\nwhile time.process_time() < end: pass"
+    ours = watched(lambda: subprocess.run([sys.executable, "-c", burn], check=True))[1]
+    other = subprocess.Popen([sys.executable, "-c", burn.replace("0.6", "30")])
+    try:
+        theirs = watched(lambda: time.sleep(0.8))[1]
+    finally:
+        other.kill()
+        other.wait()
+    assert theirs > 0.05
+    if not os.getloadavg()[0] > 1:
+        assert ours < theirs
+    assert watched(lambda: 7) == (7, 0.0)
 
 
 def test_figures_are_picked_by_path_and_the_best_run_counts():
