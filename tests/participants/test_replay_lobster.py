@@ -19,7 +19,7 @@ from tests.protocol.lobster_market import NaiveMarket, Pair
 
 ROWS = 400
 LEVELS = 5
-REAL = Path(__file__).parents[4] / "shared" / "data" / "AAPL_first_rows_message_10.csv"
+REAL = Path(__file__).parents[3] / "shared" / "data" / "AAPL_first_rows_message_10.csv"
 
 
 @pytest.fixture(scope="module")
