@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 import time
 from functools import cache
 from pathlib import Path
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
 SHARED_MEMORY = Path("/dev/shm")
 RUN_VARIABLE = "SHM_EXCHANGE_TEST_RUN"
 """Inherited by every process a test starts, also by those that outlive their parents: so we know our files from those of another run."""
+
+_COMPILER = pytest.StashKey["subprocess.Popen[bytes]"]()
+_WITHOUT_KERNELS = ("tests", "domain", "layout", "protocol", "runtime", "shm")
+"""Folders whose tests need few or none."""
 
 _SLOW_IS_FINE = [HealthCheck.too_slow, HealthCheck.data_too_large]  # the first example may compile kernels
 settings.register_profile("short", deadline=None, print_blob=True, max_examples=100, suppress_health_check=_SLOW_IS_FINE)
@@ -35,8 +40,21 @@ def pytest_configure(config: pytest.Config) -> None:
         settings.load_profile("long" if config.getoption("--long") else "short")
 
 
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Begin to compile the kernels; meanwhile run the tests that need none. Workers of xdist leave it to their controller."""
+    if not hasattr(session.config, "workerinput") and not session.config.option.collectonly:
+        session.config.stash[_COMPILER] = subprocess.Popen([sys.executable, "-m", "shm_exchange", "warm", "--quiet"], stdout=subprocess.DEVNULL)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if compiler := session.config.stash.get(_COMPILER, None):
+        compiler.terminate()
+        compiler.wait()
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Long tests get a patient watchdog."""
+    """Tests that need no kernels come first; long ones get a patient watchdog."""
+    items.sort(key=lambda item: item.path.parent.name not in _WITHOUT_KERNELS)
     for item in items:
         if item.get_closest_marker("long") and not item.get_closest_marker("timeout"):
             item.add_marker(pytest.mark.timeout(600))
@@ -117,35 +135,38 @@ def _watch_shared_memory() -> Iterator[None]:
         return
     _BLAMED.update(left)
     for name in left:
-        if not _holders(name):
+        if not _holders({name})[name]:
             (SHARED_MEMORY / name).unlink(missing_ok=True)
     pytest.fail(f"left in {SHARED_MEMORY}: {', '.join(left)}")
 
 
 def _left_since(before: set[str]) -> list[str]:
-    return [name for name in sorted(_files() - before - _BLAMED) if not _is_of_another_run(name)]
+    """Files that came since, and are still there. Somebody else may be testing at the same time: what only their processes hold is theirs."""
+    if not (news := _files() - before - _BLAMED):
+        return []
+    holders = _holders(news)
+    return sorted(name for name in news & _files() if not holders[name] or any(_is_ours(process) for process in holders[name]))
 
 
 def _files() -> set[str]:
     return {path.name for path in SHARED_MEMORY.glob(f"shm_exchange-{os.getuid()}-*")}
 
 
-def _is_of_another_run(name: str) -> bool:
-    """Somebody else on this machine may be testing at the same time: a file held only by processes that are not ours is theirs."""
-    holders = _holders(name)
-    return bool(holders) and not any(_is_ours(process) for process in holders)
+def _holders(names: set[str]) -> dict[str, list[Path]]:
+    """Who has which of the files open or mapped, by one look at every process."""
+    holders: dict[str, list[Path]] = {name: [] for name in names}
+    for process in Path("/proc").glob("[0-9]*"):
+        for name in names & _held_by(process):
+            holders[name].append(process)
+    return holders
 
 
-def _holders(name: str) -> list[Path]:
-    path = str(SHARED_MEMORY / name)
-    return [process for process in Path("/proc").glob("[0-9]*") if _holds(process, path)]
-
-
-def _holds(process: Path, path: str) -> bool:
+def _held_by(process: Path) -> set[str]:
     try:
-        return f" {path}\n" in (process / "maps").read_text() or any(handle.readlink() == Path(path) for handle in (process / "fd").iterdir())
+        mapped = {line.rpartition(f" {SHARED_MEMORY}/")[2] for line in (process / "maps").read_text().splitlines()}
+        return mapped | {handle.readlink().name for handle in (process / "fd").iterdir()}
     except OSError:  # it ended, or is not ours to look at
-        return False
+        return set()
 
 
 def _is_ours(process: Path) -> bool:

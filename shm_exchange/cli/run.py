@@ -75,10 +75,13 @@ def run(
 
 def _run(config: ExchangeConfig, core: int | None, screen: Screen) -> None:
     from shm_exchange.cli.screen import Compiling
+    from shm_exchange.runtime.affinity import checked_cores
     from shm_exchange.runtime.warm import ensure_warm
     from shm_exchange.supervisor.serve import PLEASE_VERIFY
     from shm_exchange.supervisor.supervisor import Supervisor
 
+    if core is not None:
+        checked_cores(core)
     show_sizes(config, screen)
     with Compiling(screen) as progress:
         ensure_warm(progress)

@@ -71,7 +71,6 @@ COUNTERS = lines(
     ("rejects", "i8"),
     ("trades", "i8"),
     ("reports", "i8"),
-    ("reports_skipped", "i8"),
     ("open_orders", "i8"),
     ("open_orders_high", "i8"),
     ("pages", "i8"),
@@ -83,7 +82,6 @@ COUNTERS = lines(
     ("idle_ns", "i8"),  # time spent finding nothing, yielding or parked
     ("parks", "i8"),
     ("wakes", "i8"),
-    ("malformed", "i8"),  # slots whose number was not their position
 )
 ACCOUNT = lines(("low", "i8"), ("high", "i8"))  # a name as two words: see domain.names
 LANE_HEAD = lines(("head", "i8"), ("depth", "i8"))  # head: next position the matcher will take

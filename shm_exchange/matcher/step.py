@@ -36,6 +36,7 @@ def _wake_parked(memory, outputs):
 @inlined
 def _count(memory, book, published):
     counters, state = memory.counters[0], book.state[0]
+    memory.words[0].time_ns = state.time_ns
     store_release(counters, "commands", state.sequence)  # behind all that was published: client.sessions reads it as "done up to here"
     counters.trades = state.trades
     counters.rejects = state.rejects

@@ -45,7 +45,6 @@ class Status(TypedDict):
     reports_skipped: int
     trades: int
     rejects: int
-    malformed: int
     open_orders: int
     open_orders_high: int
     pages: int
@@ -80,10 +79,9 @@ def status_of(segment: Segment) -> Status:
         "memory_bytes": segment.layout.size,
         "commands": int(counters.commands),
         "reports": int(counters.reports),
-        "reports_skipped": int(counters.reports_skipped),
+        "reports_skipped": int(segment.array("report_tails")["skipped"].sum()),
         "trades": int(counters.trades),
         "rejects": int(counters.rejects),
-        "malformed": int(counters.malformed),
         "open_orders": int(counters.open_orders),
         "open_orders_high": int(counters.open_orders_high),
         "pages": int(counters.pages),

@@ -76,6 +76,7 @@ def test_a_machine_that_is_never_over_has_no_knee():
     assert (found.knee, found.figures()["sustained_rate"], len(found.rows())) == (None, 40_000, 3)
 
 
+@pytest.mark.long
 def test_gateways_have_each_their_histogram_and_a_merged_one():
     measured = gateways.run([2], Load(2000, 0.1), Steps())
     [row] = measured.figures["gateways"]

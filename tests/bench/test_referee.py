@@ -18,7 +18,7 @@ BOUNDARIES = ("kernel", "pipeline")
 
 
 @pytest.mark.parametrize("boundary", BOUNDARIES)
-@pytest.mark.parametrize("scenario", ["static", "flash-crash"])
+@pytest.mark.parametrize("scenario", ["flash-crash", pytest.param("static", marks=pytest.mark.long)])
 def test_short_flows_have_the_digest_of_a_naive_matcher(scenario, boundary):
     messages = generate(scenario, 7, 5000)
     expected = naive.run(messages, referee.SESSION, referee.FIRST)

@@ -17,7 +17,7 @@ from shm_exchange.domain.instrument import Instrument
 SECOND = 1_000_000_000
 CONFIG = ExchangeConfig("demo", (Instrument("ACME"), Instrument("GLOBEX")), lane_capacity=64, report_capacity=128, max_orders=1000)
 SUPERVISOR, MATCHER = 10, 11
-_COUNTERS = ("commands", "trades", "rejects", "events", "sweeps", "sweep_ns", "idle_ns", "parks", "open_orders", "pages", "malformed")
+_COUNTERS = ("commands", "trades", "rejects", "events", "sweeps", "sweep_ns", "idle_ns", "parks", "open_orders", "pages")
 
 
 def lane(number: int = 1, pid: int = 20, **figures: Any) -> dict[str, Any]:

@@ -32,6 +32,7 @@ def test_a_short_demo_holds() -> None:
     assert not files_of("demo-")
 
 
+@pytest.mark.long
 def test_it_works_on_one_core_and_its_summary_fits_80_columns() -> None:
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {min(before)})
@@ -45,7 +46,10 @@ def test_it_works_on_one_core_and_its_summary_fits_80_columns() -> None:
     assert "…" not in done.stdout.replace("1, 2, 3 …", "")
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.long), (signal.SIGKILL, -9)])
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.long), pytest.param(signal.SIGKILL, -9, marks=pytest.mark.long)],
+)
 def test_broken_off_it_leaves_nothing(number: signal.Signals, code: int) -> None:
     with Running("demo", "--orders", "10000000", "--rate", "2000") as program:
         program.hear("of 10,000,000 orders")

@@ -38,6 +38,7 @@ def test_children_log_into_the_same_file_with_role_and_process(tmp_path: Path) -
     assert any(match and "stopped after 0 commands" in match[4] for match in found)
 
 
+@pytest.mark.long
 def test_children_log_to_the_standard_error_of_the_program() -> None:
     said = _run_once("logged", "-v")
     assert re.search(r"INFO    matcher\[\d+\]  kernels loaded", said)

@@ -50,7 +50,7 @@ def test_list_status_and_stop_from_another_terminal(running: Running, name: str)
     assert not files_of(name)
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 0), (signal.SIGHUP, 129)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 0), pytest.param(signal.SIGHUP, 129, marks=pytest.mark.long)])
 def test_a_signal_stops_it_cleanly(running: Running, name: str, number: signal.Signals, code: int) -> None:
     running.signal(number)
     assert running.end()[0] == code
@@ -64,6 +64,7 @@ def test_run_shows_what_it_takes_before_it_runs(running: Running, name: str) -> 
     assert all(structure in said for structure in ("events", "reports", "lane", "log", "order pool"))
 
 
+@pytest.mark.long
 def test_a_name_that_runs_cannot_be_run_again_nor_cleaned(running: Running, name: str) -> None:
     again = call("run", name)
     assert again.returncode == 1
@@ -76,6 +77,7 @@ def test_a_name_that_runs_cannot_be_run_again_nor_cleaned(running: Running, name
     assert f"did you mean {name!r}?" in misspelt.stderr
 
 
+@pytest.mark.long
 def test_the_matcher_goes_on_when_run_is_killed(running: Running, name: str) -> None:
     running.signal(signal.SIGKILL)
     running.end()

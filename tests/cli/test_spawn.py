@@ -48,6 +48,7 @@ def test_gateways_of_a_flow_are_reported_one_by_one_and_merged(exchange: Exchang
     assert exchange.status()["open_orders"] == 0
 
 
+@pytest.mark.long
 def test_the_report_fits_80_columns_and_progress_is_a_line(exchange: Exchange) -> None:
     done = call("spawn", exchange.name, "maker", "-n", "2", "--rate", "1000", "--seconds", "1.1", "--session", "quoter-{n}", COLUMNS="80")
     assert done.returncode == 0, done.stderr
@@ -71,6 +72,7 @@ def test_a_result_that_json_has_no_word_for_is_said_as_text(exchange: Exchange) 
     assert unsayable["result"] == "{1, 2}"
 
 
+@pytest.mark.long
 def test_a_function_that_fails_ends_with_its_traceback(exchange: Exchange) -> None:
     done = call("spawn", exchange.name, "tests.cli.functions:fail", "--json")
     assert done.returncode == 1
@@ -79,6 +81,7 @@ def test_a_function_that_fails_ends_with_its_traceback(exchange: Exchange) -> No
     assert "ValueError: no such luck" in done.stderr
 
 
+@pytest.mark.long
 def test_ctrl_c_ends_early_with_the_report_and_leaves_nothing(exchange: Exchange) -> None:
     with Running("spawn", exchange.name, "maker", "-n", "2", "--rate", "500", "--seconds", "600", "--json") as program:
         program.hear("2 running")
@@ -93,6 +96,7 @@ def test_ctrl_c_ends_early_with_the_report_and_leaves_nothing(exchange: Exchange
     assert not any(lane["alive"] for lane in status["lanes"])
 
 
+@pytest.mark.long
 def test_a_killed_gateway_is_named_and_what_it_measured_counts(exchange: Exchange) -> None:
     with Running("spawn", exchange.name, "taker", "-n", "2", "--rate", "500", "--seconds", "2", "--json") as program:
         program.hear("2 running")

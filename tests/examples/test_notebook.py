@@ -157,6 +157,7 @@ def test_the_tour_is_stored_with_what_it_shows() -> None:
     assert not [output for cell in cells for output in cell["outputs"] if output["output_type"] == "error"]
 
 
+@pytest.mark.long
 def test_a_notebook_day(kernel: Kernel, name: str) -> None:
     """Start, trade, run the cells again, interrupt, restart the kernel, run them again, end: no orphan, no name taken, no BufferError."""
     cells = START.format(name=name), TRADE.format(name=name)

@@ -66,6 +66,7 @@ def test_a_trader_says_when_the_matcher_dies(exchange: Exchange) -> None:
         exchange.verify()
 
 
+@pytest.mark.long
 def test_two_traders_and_a_watcher_agree(exchange: Exchange, board: Board) -> None:
     (watcher,) = exchange.spawn(watch, exchange.name, board.path, 3, gateway=False)
     places = [Place(board.path, FIRST_TRADER_ROW + number, 2) for number in range(2)]

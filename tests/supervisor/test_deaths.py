@@ -50,6 +50,7 @@ def test_a_fork_that_holds_the_pipe_does_not_keep_it(name: str, call: Callable[.
         assert fork.living()
 
 
+@pytest.mark.long
 def test_a_hang_up_of_the_terminal_takes_everything_with_it(name: str, call: Callable[..., Caller]) -> None:
     caller = call(WAITING)
     with Watch.of(caller.hear()) as watch:
@@ -109,6 +110,7 @@ def test_a_killed_supervisor_takes_matcher_and_children_with_it(name: str, call:
     assert not has_files(name), "its caller removes what it left"
 
 
+@pytest.mark.long
 def test_caller_and_supervisor_killed_at_once_leave_only_files_that_can_be_reaped(name: str, call: Callable[..., Caller]) -> None:
     caller = call(WAITING)
     words = caller.hear()
@@ -221,6 +223,7 @@ def test_run_ends_when_its_matcher_died(name: str, call: Callable[..., Caller]) 
         Exchange.attach(name)
 
 
+@pytest.mark.long
 def test_run_verifies_for_others(name: str, call: Callable[..., Caller]) -> None:
     caller = call("run_in_foreground(end_with_parent=False)")
     caller.hear()

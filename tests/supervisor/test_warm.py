@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from functools import partial
@@ -147,8 +148,12 @@ def test_an_interrupted_compiler_leaves_nothing(cold: Path, monkeypatch: pytest.
     assert ensure_warm()
 
 
-def test_nothing_is_compiled_after_the_tour(name: str) -> None:
-    folder = Path(cache_folder())
+def test_nothing_is_compiled_after_the_tour(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a copy of the cache, where nobody else compiles meanwhile."""
+    warm = Path(cache_folder())
+    folder = tmp_path / warm.name
+    shutil.copytree(warm, folder)
+    monkeypatch.setenv("SHM_EXCHANGE_CACHE", str(tmp_path))
     before = _kernels(folder)
     assert len(before) > 20
     with Exchange.start(name, [Instrument("ACME"), Instrument("GLOBEX", tick_size="0.5")], max_sessions=4) as exchange:

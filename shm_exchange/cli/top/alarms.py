@@ -96,8 +96,6 @@ def _of_memory(reading: Reading) -> Iterator[Alarm]:
     ):
         if used >= _POOL_FULL * room:
             yield Alarm(Severity.WARNING, f"the {what} is {used / room:.0%} full, beyond it orders are rejected; enlarge {size} ({room:,})")
-    if status["malformed"]:
-        yield Alarm(Severity.ERROR, f"{status['malformed']:,} slots of lanes had a wrong number: some process writes where it should not")
     for symbol in sorted(reading.busy):
         yield Alarm(Severity.NOTE, f"the book of {symbol} is from an earlier look: its snapshot was overwritten while it was copied")
 
