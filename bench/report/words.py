@@ -51,7 +51,9 @@ def figure(key: str, value: object) -> str:
 
 
 def is_duration(key: str) -> bool:
-    """Whether a figure of this name is nanoseconds: `order_rtt_ns_p50`, `p99`, `latency_ns_max`."""
+    """Whether a figure of this name is nanoseconds: `order_rtt_ns_p50`, `p99`, `latency_ns_max`; `latency_ns_samples` counts."""
+    if key.endswith("_samples"):
+        return False
     return "ns" in key.split("_") or re.fullmatch(r"p\d+(\.\d+)?", key) is not None
 
 
