@@ -8,6 +8,7 @@ import shlex
 import statistics
 from typing import Any
 
+from bench.compare.rivals import side_by_side
 from bench.compare.runs import MEASURES, Progress, Rounds, in_turns, is_rate, run_once
 from bench.compare.trees import Tree, trees
 from bench.compare.verdict import Verdict, check_rounds, judge
@@ -15,8 +16,10 @@ from bench.measurement import Measurement
 from shm_exchange.domain.errors import ConfigError
 
 ROUNDS = 16
+ENGINE, ENGINE_MESSAGES = "engine", 50_000
 _SCATTERED = 10
 """Percent; a comparison that could not find so much says little."""
+_MEASURE_HELP = "the bench command that is run (default throughput); engine: the rules alone, in turns of milliseconds, for the smallest differences"
 _EPILOG = """A and B are folders with a checkout, or git revisions of this one. Rounds alternate A B, B A; a verdict is wrong one time in a hundred.
 example: python -m bench compare main . --measure latency --fail-if-slower 5"""
 
@@ -27,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("a", metavar="A", help="the build to compare with: a folder or a revision")
     parser.add_argument("b", metavar="B", help="the build in question")
-    parser.add_argument("--measure", choices=MEASURES, default="throughput", help="the bench command that is run (default throughput)")
+    parser.add_argument("--measure", choices=(ENGINE, *MEASURES), default="throughput", help=_MEASURE_HELP)
     parser.add_argument(
         "--figure", metavar="PATH", help="another figure of its JSON, dotted, e.g. python_orders_per_second or open_loop.0.latency_ns_p99"
     )
@@ -41,6 +44,8 @@ def run(arguments: argparse.Namespace, tell: Progress) -> Measurement:
     check_rounds(arguments.rounds)
     if arguments.fail_if_slower is not None and not arguments.fail_if_slower >= 0:
         raise ConfigError(f"--fail-if-slower {arguments.fail_if_slower:g} would fail what is not slower: give a percentage of 0 or more")
+    if arguments.measure == ENGINE:
+        return _engines(arguments, tell)
     measure = MEASURES[arguments.measure]
     figure = arguments.figure or measure.figure
     count = arguments.count or measure.size
@@ -49,6 +54,15 @@ def run(arguments: argparse.Namespace, tell: Progress) -> Measurement:
         rounds = in_turns(a, b, arguments.rounds, lambda tree: run_once(tree, command, figure), tell)
         verdict = judge(_times(rounds.a, figure), _times(rounds.b, figure))
         return measurement(a, b, rounds, verdict, ["python", "-m", "bench", *command], figure)
+
+
+def _engines(arguments: argparse.Namespace, tell: Progress) -> Measurement:
+    if arguments.figure is not None:
+        raise ConfigError("--measure engine has one figure, nanoseconds of a turn: leave out --figure")
+    messages = arguments.count or ENGINE_MESSAGES
+    with trees(arguments.a, arguments.b) as (a, b):
+        rounds = side_by_side(a, b, arguments.rounds, messages, tell)
+        return measurement(a, b, rounds, judge(rounds.a, rounds.b), ["python", "bench/compare/engine_worker.py", str(messages), "1"], "ns_a_turn")
 
 
 def failed(made: Measurement, arguments: argparse.Namespace) -> bool:

@@ -258,38 +258,36 @@ def test_every_measure_is_a_command_with_that_figure():
 
 
 DELAY = """
-    began = monotonic_ns()
-{body}
-    until = monotonic_ns() + (monotonic_ns() - began) // 9
-    while monotonic_ns() < until:
+    waste = monotonic_ns() + (monotonic_ns() - began) // 9
+    while monotonic_ns() < waste:
         pass
 """
 
 
 @pytest.fixture(scope="module")
 def builds(tmp_path_factory):
-    """Two equal copies of this tree, and one whose matcher wastes a ninth of the time of every batch."""
+    """Two equal copies of this tree, and one whose engine wastes a ninth of the time of every batch."""
     folder = tmp_path_factory.mktemp("builds")
     for name in ("a", "b", "c"):
         for package in ("bench", "shm_exchange"):
             shutil.copytree(ROOT / package, folder / name / package, ignore=shutil.ignore_patterns("__pycache__"))
-    step = folder / "c" / "shm_exchange" / "matcher" / "step.py"
-    head, body = step.read_text().split('then wake the parked."""\n')
-    patched = head.replace("load_relaxed,", "load_relaxed, monotonic_ns,") + 'then wake the parked."""' + DELAY.format(body=body.rstrip())
-    step.write_text(patched)
+    rules = folder / "c" / "shm_exchange" / "engine" / "apply.py"
+    text = rules.read_text().rstrip() + DELAY
+    for found, patched in (
+        ("import hash31, prefetch", "import hash31, monotonic_ns, prefetch"),
+        ("    first = state", "    began = monotonic_ns()\n    first = state"),
+    ):
+        assert text.count(found) == 1
+        text = text.replace(found, patched)
+    rules.write_text(text)
     return {name: str(folder / name) for name in ("a", "b", "c", "kernels")}
 
 
 @pytest.mark.long
-@pytest.mark.timeout(1200)  # some thirty processes each, and kernels to compile for three builds
+@pytest.mark.timeout(1200)  # kernels are compiled for three builds
 @pytest.mark.parametrize(("other", "verdict"), [("b", "no difference"), ("c", "slower")])
 def test_real_builds(builds, other, verdict, monkeypatch):
     monkeypatch.setenv("SHM_EXCHANGE_CACHE", builds["kernels"])
-    done = compare(builds["a"], builds[other], "--measure", "referee", "--rounds", 12, "--count", 50_000)
+    done = compare(builds["a"], builds[other], "--measure", "engine", "--rounds", 8)
     assert done.returncode == 0, done.stderr
-    figures = json.loads(done.stdout)
-    if figures["smallest_found_percent"] > 8:
-        pytest.skip(f"this machine is too busy: only {figures['smallest_found_percent']:.0f} % would have been found")
-    assert figures["verdict"] == verdict, figures["sentence"]
-    if verdict == "slower":
-        assert 4 < figures["slower_percent"] < 20
+    assert json.loads(done.stdout)["verdict"] == verdict, done.stdout
