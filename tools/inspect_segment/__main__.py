@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
+
+if __name__ == "__main__":
+    os.nice(19)  # before anything heavy is imported: a busy core is its exchange's, not ours
 
 from rich.text import Text
 
