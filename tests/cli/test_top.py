@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import json
 import os
 import pty
 import signal
 import subprocess
 import sys
+import termios
 from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
@@ -293,7 +296,9 @@ def test_without_textual_one_line_says_what_to_install(exchange: Supervisor, mon
         invoke("top", exchange.name)
 
 
-def test_on_a_real_terminal(exchange: Supervisor) -> None:
+@contextmanager
+def on_a_terminal(exchange: Supervisor) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+    """The program on a terminal of its own, once it has drawn the book; with the terminal's other end."""
     master, slave = pty.openpty()
     with subprocess.Popen(
         [sys.executable, "-m", "shm_exchange", "top", exchange.name],
@@ -302,18 +307,43 @@ def test_on_a_real_terminal(exchange: Supervisor) -> None:
         stderr=slave,
         env=environment(TERM="xterm-256color", NO_COLOR="1", LINES="24"),
         start_new_session=True,
+        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # noqa: PLW1509 (one call; makes it the terminal that hangs up)
     ) as program:
         os.close(slave)
         seen = b""
         while b"99.95" not in seen:
             seen += os.read(master, 65_536)
+        assert b"[38;" not in seen  # NO_COLOR
+        yield program, master
+
+
+def rest_of(master: int) -> bytes:
+    """What is drawn until the program lets the terminal go."""
+    seen = b""
+    while True:
+        try:
+            seen += os.read(master, 65_536)
+        except OSError:  # the other end is closed
+            return seen
+
+
+def test_on_a_real_terminal(exchange: Supervisor) -> None:
+    with on_a_terminal(exchange) as (program, master):
         os.write(master, b"q")
-        while True:
-            try:
-                seen += os.read(master, 65_536)
-            except OSError:  # the other end is closed
-                break
+        assert b"[?1049l" in rest_of(master)  # the screen before it is back
         assert program.wait(PATIENCE) == 0
-    os.close(master)
-    assert b"[38;" not in seen  # NO_COLOR
-    assert b"[?1049l" in seen  # the screen before it is back
+        os.close(master)
+
+
+def test_asked_to_end_it_puts_the_terminal_back(exchange: Supervisor) -> None:
+    with on_a_terminal(exchange) as (program, master):
+        program.terminate()
+        assert b"[?1049l" in rest_of(master)
+        assert program.wait(PATIENCE) == 128 + signal.SIGTERM
+        os.close(master)
+
+
+def test_without_its_terminal_it_ends(exchange: Supervisor) -> None:
+    with on_a_terminal(exchange) as (program, master):
+        os.close(master)
+        assert program.wait(PATIENCE) == 128 + signal.SIGHUP

@@ -53,7 +53,10 @@ def top(
         opened.callback(reader.close)
         prober = opened.enter_context(_probe(reader)) if probe else None
         os.nice(_NICENESS)
-        TopScreen(reader, prober).run()
+        screen = TopScreen(reader, prober)
+        screen.run()
+    if screen.return_code:
+        raise typer.Exit(screen.return_code)
 
 
 def _check_terminal() -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import signal
+import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -155,7 +158,11 @@ class TopScreen(App[None]):
         yield Footer(show_command_palette=False)
 
     def on_mount(self) -> None:
-        """Begin to look."""
+        """Begin to look, and end when asked: with SIGTERM in order, and at once when the terminal is gone, for then there is nothing to put back."""
+        if threading.current_thread() is threading.main_thread():
+            loop = asyncio.get_running_loop()
+            loop.add_signal_handler(signal.SIGTERM, lambda: self.exit(return_code=128 + signal.SIGTERM))
+            loop.add_signal_handler(signal.SIGHUP, lambda: os._exit(128 + signal.SIGHUP))
         self.set_interval(FRAME_SECONDS, self.frame)
         self.draw()
 
