@@ -56,7 +56,6 @@ def main() -> int:
     except ExchangeError as error:
         sys.stdout.write(json.dumps({"error": str(error)}) + "\n")
         return 1
-    return 0
 
 
 if __name__ == "__main__":
