@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from shm_exchange.domain.errors import ConfigError
 from shm_exchange.domain.instrument import Instrument
@@ -14,6 +15,16 @@ LEVELS_PER_PAGE = 64
 
 def _power_of_two(number: int) -> bool:
     return number > 0 and number & (number - 1) == 0
+
+
+class TermStart(NamedTuple):
+    """Where one life of the shared memory begins: terms count from 1, numbers go on from term to term."""
+
+    term: int
+    sequence: int
+    """Log number of its first command."""
+    event: int
+    """Number of its first event."""
 
 
 @dataclass(frozen=True)
