@@ -30,6 +30,9 @@ NAME_BYTES = 16
 DEPTH_MAX = 64
 """Levels a side in a snapshot: a snapshot slot stays within 2 KiB and can be copied before it is lapped."""
 
+RULES_VERSION = 1
+"""What the same log leads to: raised with every change of a rule, so that a journal is never replayed under rules that it was not written under."""
+
 CACHE_LINE = 64
 PAGE = 4096
 """What mmap can protect separately; memory is page-aligned by writer."""
