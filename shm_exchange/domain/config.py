@@ -5,12 +5,59 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from shm_exchange.domain.enums import JournalMode
 from shm_exchange.domain.errors import ConfigError
 from shm_exchange.domain.instrument import Instrument
 from shm_exchange.domain.limits import DEPTH_MAX, INSTRUMENTS_MAX, OPEN_ORDERS_MAX, SESSIONS_MAX
 from shm_exchange.domain.names import checked_exchange_name
 
 LEVELS_PER_PAGE = 64
+JOURNAL_PATH_BYTES = 960
+"""What the memory of an exchange has room for."""
+
+
+class Term(NamedTuple):
+    """One life of the shared memory. (term, number) names a record for ever; after a power loss numbers may be given out anew."""
+
+    number: int
+    """Terms count from 1."""
+    first_sequence: int
+    """The log number at which it began."""
+
+
+FIRST_TERM = Term(1, 0)
+
+
+class TermStart(NamedTuple):
+    """Where a term began, as its files say."""
+
+    term: int = 1
+    sequence: int = 0
+    """The first log number of the term."""
+    event: int = 1
+    """The first event number of the term."""
+
+
+@dataclass(frozen=True)
+class JournalConfig:
+    """Whether and where an exchange keeps its log. Raises ConfigError."""
+
+    mode: JournalMode = JournalMode.OFF
+    directory: str = ""
+    """Absolute path of the folder; of this exchange alone."""
+    segment_records: int = 1 << 20
+    """Commands in one file."""
+    checkpoint_commands: int = 1 << 20
+    """A checkpoint is made when so many commands lie behind the last one."""
+
+    def __post_init__(self) -> None:
+        if (self.mode is JournalMode.OFF) != (not self.directory):
+            raise ConfigError("a journal has a mode and a folder, or neither")
+        if self.directory and (not self.directory.startswith("/") or len(self.directory.encode()) > JOURNAL_PATH_BYTES):
+            raise ConfigError(f"the folder of a journal is an absolute path of at most {JOURNAL_PATH_BYTES} bytes, not {self.directory!r}")
+        for name, value, low in (("segment_records", self.segment_records, 64), ("checkpoint_commands", self.checkpoint_commands, 1)):
+            if not low <= value <= 1 << 30:
+                raise ConfigError(f"{name} must be a whole number from {low} to {1 << 30}, not {value!r}")
 
 
 def _power_of_two(number: int) -> bool:

@@ -13,7 +13,7 @@ class Side(IntEnum):
 
 
 class CommandKind(IntEnum):
-    """What a gateway asks for. LOGON and LOGOFF make accounts and sessions part of the log."""
+    """What is asked for. LOGON and LOGOFF make accounts and sessions part of the log; the last two no gateway sends of its own will."""
 
     ENTER = 1
     CANCEL = 2
@@ -22,6 +22,33 @@ class CommandKind(IntEnum):
     MASS_CANCEL = 5
     LOGON = 6
     LOGOFF = 7
+    DISCONNECT = 8
+    """The session's process died: whoever takes its lock appends this, behind everything of the dead and before everything of a new owner."""
+    ADMIT = 9
+    """By the matcher itself, in lane 0: `quantity` is the Admission that its keeper's disk allows from here on."""
+
+
+class Admission(IntEnum):
+    """What the exchange takes in. It is part of the log (ADMIT), so a replay refuses what was refused."""
+
+    ALL = 1
+    REDUCING = 2
+    """The disk of the journal is nearly full: what is left of it is kept for commands that can only lower what is open."""
+    NONE = 3
+    """Nothing can be written any more: the log ring fills, then the lanes, and gateways are told that they are full."""
+
+
+class JournalMode(IntEnum):
+    """What the journal promises about a command that was reported accepted."""
+
+    OFF = 1
+    """No files. A matcher that dies can be rebuilt while the log ring still holds everything."""
+    ASYNC = 2
+    """It survives every kill -9; after a power loss the newest commands may be gone."""
+    GROUP = 3
+    """It survives a power loss: reports wait until their commands are on the disk, many commands a write."""
+    SYNC = 4
+    """As GROUP, with a write of its own for whatever has come, at once."""
 
 
 class OrderType(IntEnum):
@@ -62,6 +89,8 @@ class Flag(IntFlag):
     """REPLACE: `quantity` is the new open quantity and the place is always lost (without it, `quantity` is the TOTAL and counts what is filled)."""
     ACCOUNT = 16
     """MASS_CANCEL: all sessions of my account, not only this session."""
+    CANCEL_ON_DISCONNECT = 32
+    """LOGON: cancel the session's orders when its process dies."""
 
 
 class EventKind(IntEnum):
@@ -76,6 +105,7 @@ class EventKind(IntEnum):
     MASS_CANCELED = 7
     LOGGED_ON = 8
     LOGGED_OFF = 9
+    DISCONNECTED = 10
 
 
 class Role(IntEnum):
@@ -90,6 +120,7 @@ class RejectReason(IntEnum):
 
     NOT_LOGGED_ON = 10
     UNKNOWN_INSTRUMENT = 20
+    REDUCING_ONLY = 30
     MALFORMED = 40
     PRICE_OUTSIDE_BAND = 60
     NOTIONAL_TOO_LARGE = 70
@@ -115,6 +146,7 @@ class CancelReason(IntEnum):
     SELF_TRADE = 4
     MASS = 5
     REPLACE_BELOW_FILLED = 6
+    DISCONNECTED = 7
 
 
 class Place(IntEnum):

@@ -30,12 +30,12 @@ NAME_BYTES = 16
 DEPTH_MAX = 64
 """Levels a side in a snapshot: a snapshot slot stays within 2 KiB and can be copied before it is lapped."""
 
+RULES_VERSION = 1
+"""What the same log leads to: raised with every change of a rule, so that a journal is never replayed under rules that it was not written under."""
+
 CACHE_LINE = 64
 PAGE = 4096
 """What mmap can protect separately; memory is page-aligned by writer."""
 
 SNAPSHOT_SLOTS = 8
 """Versions kept of each snapshot: a reader must be lapped seven times within one copy to need another try."""
-
-RULES_VERSION = 1
-"""Of the engine: raised by every change after which the same log gives other outputs. A journal is replayed by the rules it was written under."""

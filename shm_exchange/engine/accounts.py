@@ -5,17 +5,21 @@ from __future__ import annotations
 import numpy as np
 
 from shm_exchange._jit import inlined, kernel
-from shm_exchange.domain.enums import EventKind, RejectReason
+from shm_exchange.domain.enums import Admission, CancelReason, EventKind, Flag, RejectReason
+from shm_exchange.engine.commands import cancel_session
 from shm_exchange.engine.outputs import Echo, answer, reject
+from shm_exchange.layout.records import ALL_INSTRUMENTS
 
+_CANCEL_ON_DISCONNECT = int(Flag.CANCEL_ON_DISCONNECT)
+_ALL, _NONE = int(Admission.ALL), int(Admission.NONE)
 _FIRST_VISIBLE, _LAST_VISIBLE = 0x21, 0x7E
 
 
 @inlined
-def _answer_session(book, outputs, session, kind, reason):
-    """A report about the session itself: the words of a LOGON are names, so none is repeated."""
-    nothing = Echo(np.int64(0), np.uint64(0), np.int64(0), np.int64(0), np.int64(0), np.int64(0))
-    answer(book, outputs, session, kind, reason, nothing)
+def _answer_session(book, outputs, session, kind, reason, orders):
+    """A report about the session itself and so many of its orders: the words of a LOGON are names, so none is repeated."""
+    echo = Echo(np.int64(0), np.uint64(0), np.int64(0), np.int64(orders), np.int64(0), np.int64(0))
+    answer(book, outputs, session, kind, reason, echo)
 
 
 @inlined
@@ -50,7 +54,7 @@ def log_on(book, outputs, session, logon):
     record = book.sessions[session]
     reason = np.int64(0)
     account = np.int64(0)
-    formed = logon.modifiers == 0 and logon.terms == 0
+    formed = np.int64(logon.modifiers) & ~_CANCEL_ON_DISCONNECT == 0 and logon.terms == 0
     if not formed or not _is_name(logon.session_low, logon.session_high) or not _is_name(logon.account_low, logon.account_high):
         reason = np.int64(RejectReason.MALFORMED)
     else:
@@ -61,7 +65,7 @@ def log_on(book, outputs, session, logon):
             reason = np.int64(RejectReason.ACCOUNTS_FULL)
     if reason != 0:
         book.state[0].rejects += 1
-        _answer_session(book, outputs, session, EventKind.REJECTED, reason)
+        _answer_session(book, outputs, session, EventKind.REJECTED, reason, 0)
         return
     if account > book.state[0].account_count:
         book.state[0].account_count = account
@@ -69,7 +73,8 @@ def log_on(book, outputs, session, logon):
     record.name_low, record.name_high = logon.session_low, logon.session_high
     record.account = account
     record.logged_on = 1
-    _answer_session(book, outputs, session, EventKind.LOGGED_ON, 0)
+    record.cancel_on_disconnect = 1 if np.int64(logon.modifiers) & _CANCEL_ON_DISCONNECT != 0 else 0
+    _answer_session(book, outputs, session, EventKind.LOGGED_ON, 0, 0)
 
 
 @kernel
@@ -79,4 +84,26 @@ def log_off(book, outputs, session, record):
         reject(book, outputs, session, np.int64(RejectReason.MALFORMED), record)
         return
     book.sessions[session].logged_on = 0
-    _answer_session(book, outputs, session, EventKind.LOGGED_OFF, 0)
+    _answer_session(book, outputs, session, EventKind.LOGGED_OFF, 0, 0)
+
+
+@kernel
+def disconnect(book, outputs, session, record):
+    """DISCONNECT: the process of the session died. As LOGOFF, but orders that were not to outlive it are canceled, in order of entry."""
+    if record.modifiers != 0 or record.terms != 0:
+        reject(book, outputs, session, np.int64(RejectReason.MALFORMED), record)
+        return
+    canceled = 0
+    if book.sessions[session].cancel_on_disconnect != 0:
+        canceled = cancel_session(book, outputs, session, np.int64(ALL_INSTRUMENTS), np.int64(0), CancelReason.DISCONNECTED)
+    book.sessions[session].logged_on = 0
+    _answer_session(book, outputs, session, EventKind.DISCONNECTED, 0, canceled)
+
+
+@kernel
+def admit(book, outputs, session, record):
+    """ADMIT: what is taken in from here on. Lane 0 belongs to no session, so nobody is answered; of a gateway it is refused."""
+    if session != 0:
+        reject(book, outputs, session, np.int64(RejectReason.MALFORMED), record)
+    else:
+        book.state[0].admission = min(max(record.quantity, _ALL), _NONE)

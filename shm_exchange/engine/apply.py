@@ -14,7 +14,7 @@ from shm_exchange._intrinsics import hash31, prefetch
 from shm_exchange._jit import inlined, kernel
 from shm_exchange.domain.enums import CommandKind, RejectReason
 from shm_exchange.domain.limits import POSITION_BITS
-from shm_exchange.engine.accounts import log_off, log_on
+from shm_exchange.engine.accounts import admit, disconnect, log_off, log_on
 from shm_exchange.engine.commands import cancel, finish, mass_cancel, prepare_enter, prepare_replace
 from shm_exchange.engine.index import order_hash
 from shm_exchange.engine.ladder import ladder_of, page_key, rank_of_price
@@ -26,6 +26,8 @@ ENTRY_AHEAD = 20
 """Commands between asking for an index entry and handling the command."""
 TARGET_AHEAD = 10
 """Commands between asking for the order or level behind the entry and handling the command."""
+
+_POSITION_MASK = (1 << POSITION_BITS) - 1
 
 
 class Log(NamedTuple):
@@ -81,9 +83,14 @@ def _apply_one(book, outputs, log, place):
     state.command_id = record.command_id
     if record.time_ns > state.time_ns:
         state.time_ns = record.time_ns
+    book.sessions[session].position = (record.command_id & _POSITION_MASK) + 1
     kind = record.kind
     if kind == CommandKind.LOGON:
         log_on(book, outputs, session, log.logons[place])
+    elif kind == CommandKind.DISCONNECT:
+        disconnect(book, outputs, session, record)
+    elif kind == CommandKind.ADMIT:
+        admit(book, outputs, session, record)
     elif book.sessions[session].logged_on == 0:
         reject(book, outputs, session, np.int64(RejectReason.NOT_LOGGED_ON), record)
     elif kind == CommandKind.ENTER or kind == CommandKind.REPLACE:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from shm_exchange.domain.config import LEVELS_PER_PAGE, ExchangeConfig
+from shm_exchange.domain.enums import Admission
 from shm_exchange.domain.limits import CACHE_LINE
 from shm_exchange.layout.headers import ACCOUNT
 from shm_exchange.layout.regions import max_accounts
@@ -77,9 +78,11 @@ SESSION = np.dtype(
         ("pages", "i4"),
         ("first_order", "i4"),
         ("last_order", "i4"),
+        ("position", "i8"),  # next position of its lane: all below were applied
         ("account", "u2"),
         ("logged_on", "u2"),
-        ("_reserved", "u1", (20,)),
+        ("cancel_on_disconnect", "u2"),
+        ("_reserved", "u1", (10,)),
     ]
 )
 STATE = np.dtype(
@@ -99,6 +102,7 @@ STATE = np.dtype(
         ("snapshots_due", "i8"),  # length of the list of instruments to publish
         ("session_orders", "i8"),
         ("session_pages", "i8"),
+        ("admission", "i8"),  # Admission
         ("multiplier", "i8"),  # odd and secret: hash of client ids and node keys; no result depends on it
     ]
 )
@@ -150,8 +154,10 @@ def new_book(config: ExchangeConfig, multiplier: int) -> Book:
     book.traded["min_ticks"] = [instrument.min_ticks for instrument in config.instruments]
     book.traded["max_ticks"] = [instrument.max_ticks for instrument in config.instruments]
     book.sessions["next_report"] = 1
+    book.sessions["position"] = 1
     state = book.state[0]
     state.next_event = 1
+    state.admission = Admission.ALL
     state.free_order, state.free_page, state.free_summary = 1, 1, pages + 1
     state.session_orders, state.session_pages = config.session_orders, config.session_pages
     state.multiplier = (multiplier | 1) & 0x7FFF_FFFF_FFFF_FFFF

@@ -189,7 +189,7 @@ def state_hash(book):
     """A 63-bit hash of the logical content in canonical order: the same after the same log, wherever slots and entries may lie."""
     state = book.state[0]
     digest = fold(fold(np.int64(1), state.sequence), state.next_event)
-    digest = fold(digest, state.time_ns)
+    digest = fold(fold(digest, state.time_ns), state.admission)
     for ladder in range(len(book.ladders)):
         level_index = np.int64(book.ladders[ladder].best_level)
         while level_index != NIL:
@@ -207,6 +207,7 @@ def state_hash(book):
     for session in range(1, len(book.sessions)):
         record = book.sessions[session]
         digest = fold(fold(fold(digest, record.next_report), record.account), record.logged_on)
+        digest = fold(fold(digest, record.position), record.cancel_on_disconnect)
         slot = np.int64(record.first_order)
         while slot != NIL:
             digest = fold(digest, book.orders[slot].order_id)

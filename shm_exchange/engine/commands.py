@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from shm_exchange._jit import inlined, kernel
-from shm_exchange.domain.enums import CancelReason, CommandKind, EventKind, Flag, OrderType, Place, RejectReason, TimeInForce
+from shm_exchange.domain.enums import Admission, CancelReason, CommandKind, EventKind, Flag, OrderType, Place, RejectReason, TimeInForce
 from shm_exchange.engine.book import NIL
 from shm_exchange.engine.ladder import ladder_of, ladder_of_level, link_order, rank_of_price, shrink_order, unlink_order
 from shm_exchange.engine.match import Arrival, lower_resting, price_of_order, subject_of
@@ -116,6 +116,8 @@ def prepare_replace(book, outputs, session, record):
 @inlined
 def _replace_target(book, session, record):
     """The slot that a REPLACE means, and the first reason against it."""
+    if book.state[0].admission != Admission.ALL:
+        return np.int64(NIL), np.int64(RejectReason.REDUCING_ONLY)
     if not replace_is_formed(record):
         return np.int64(NIL), np.int64(RejectReason.MALFORMED)
     slot = target_slot(book, session, record)
@@ -178,21 +180,21 @@ def mass_cancel(book, outputs, session, record):
     canceled = 0
     for owner in range(first, last + 1):
         if book.sessions[owner].account == account:
-            canceled += _cancel_session(book, outputs, owner, np.int64(record.instrument), np.int64(record.side))
+            canceled += cancel_session(book, outputs, owner, np.int64(record.instrument), np.int64(record.side), CancelReason.MASS)
     echo = Echo(np.int64(0), record.client_order_id, np.int64(0), np.int64(canceled), np.int64(record.side), np.int64(record.instrument))
     answer(book, outputs, session, EventKind.MASS_CANCELED, 0, echo)
 
 
 @inlined
-def _cancel_session(book, outputs, owner, instrument, side):
-    """Cancel the matching orders of one session; returns how many."""
+def cancel_session(book, outputs, owner, instrument, side, reason):
+    """Cancel the matching orders of one session, in order of entry; returns how many."""
     canceled = 0
     slot = np.int64(book.sessions[owner].first_order)
     while slot != NIL:
         following = np.int64(book.orders[slot].session_following)
         ladder = ladder_of_level(book, np.int64(book.orders[slot].level_index))
         if (instrument == ALL_INSTRUMENTS or ladder >> 1 == instrument) and (side == 0 or (ladder & 1) + 1 == side):
-            lower_resting(book, outputs, slot, book.orders[slot].leaves_quantity, CancelReason.MASS)
+            lower_resting(book, outputs, slot, book.orders[slot].leaves_quantity, reason)
             canceled += 1
         slot = following
     return canceled

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from shm_exchange._jit import inlined, kernel
-from shm_exchange.domain.enums import Flag, OrderType, RejectReason, SelfTradePrevention, Side, TimeInForce
+from shm_exchange.domain.enums import Admission, Flag, OrderType, RejectReason, SelfTradePrevention, Side, TimeInForce
 from shm_exchange.domain.limits import NOTIONAL_MAX, PRICE_TICKS_MAX, QUANTITY_MAX
 from shm_exchange.engine.book import NIL, RANK_MAX
 from shm_exchange.engine.index import find_client_order, find_node, find_order
@@ -82,6 +82,8 @@ def enter_reason(book, session, record):
     """The first reason against an ENTER that does not depend on the other side of the book."""
     if record.instrument >= len(book.traded):
         return np.int64(RejectReason.UNKNOWN_INSTRUMENT)
+    if book.state[0].admission != Admission.ALL:
+        return np.int64(RejectReason.REDUCING_ONLY)
     if not _enter_is_formed(record):
         return np.int64(RejectReason.MALFORMED)
     if is_priced(record):

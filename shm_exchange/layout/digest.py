@@ -7,7 +7,7 @@ import hashlib
 from shm_exchange.layout import headers, records
 from shm_exchange.layout.headers import LANES_PER_WORD
 
-LAYOUT_VERSION = 1
+LAYOUT_VERSION = 2
 
 _SHARED = {
     name: dtype

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from shm_exchange.domain.config import JOURNAL_PATH_BYTES
 from shm_exchange.domain.limits import CACHE_LINE, NAME_BYTES, PAGE
 
 
@@ -45,6 +46,15 @@ CONFIG = lines(
 )
 INSTRUMENT = lines(("symbol", _NAME), ("tick", "S24"), ("lot", "S24"), ("min_ticks", "i8"), ("max_ticks", "i8"))
 
+JOURNAL = lines(
+    ("mode", "i8"),  # JournalMode
+    ("segment_records", "i8"),
+    ("checkpoint_commands", "i8"),
+    ("term", "i8"),  # which life of the exchange this memory is
+    ("first_sequence", "i8"),  # log number at which the term began: what lies before it is only in files
+    ("directory", f"S{JOURNAL_PATH_BYTES}"),
+)
+
 # Written by the supervisor.
 CONTROL = lines(
     ("stop", "i8"),  # not 0: finish and end
@@ -65,6 +75,12 @@ MATCHER = lines(
     ("check_code", "i8"),  # answer to the last `verify`: index into engine.check.CHECKS
     ("state_hash", "i8"),
     ("verified", "i8"),  # which request that was; stored last
+    ("lives", "i8"),  # matchers that this memory has had
+    ("first_event", "i8"),  # event number at which the term began
+    ("overwritten", "i8"),  # journal off: 1 once the log ring may no longer hold the whole history
+    ("hash_sequence", "i8"),  # where the log stood when the keeper's last wish for a hash was granted
+    ("hash", "i8"),  # of the state there
+    ("hash_request", "i8"),  # which wish that was; stored last
 )
 COUNTERS = lines(
     ("commands", "i8"),
@@ -85,7 +101,37 @@ COUNTERS = lines(
 )
 ACCOUNT = lines(("low", "i8"), ("high", "i8"))  # a name as two words: see domain.names
 LANE_HEAD = lines(("head", "i8"), ("depth", "i8"))  # head: next position the matcher will take
-REPORT_TAIL = lines(("tail", "i8"), ("skipped", "i8"), ("open_orders", "i8"), ("account", "i8"))  # tail: next report number
+REPORT_TAIL = lines(
+    ("tail", "i8"),  # next report number
+    ("skipped", "i8"),
+    ("open_orders", "i8"),
+    ("account", "i8"),
+    ("logged_on", "i8"),
+    ("name_low", "i8"),  # of the session, as the log knows it: see domain.names
+    ("name_high", "i8"),
+)
+
+# Written by the keeper.
+KEEPER = lines(
+    ("archived", "i8"),  # next log number to be written to files; ring slots below it are free
+    ("durable", "i8"),  # next log number that may not survive a power loss
+    ("admission", "i8"),  # Admission that the disk allows
+    ("hash_request", "i8"),  # counts wishes for the matcher's state hash
+    ("pid", "i8"),
+    ("state", "i8"),  # 0 starting, 1 running, 2 stopped, 3 failed
+    ("error", "i8"),  # errno of what failed last; 0 = nothing
+    ("checkpoint", "i8"),  # log number of the newest checkpoint; 0 = none
+)
+KEEPER_COUNTERS = lines(
+    ("heartbeat_ns", "i8"),  # CLOCK_MONOTONIC; for eyes only
+    ("bytes", "i8"),  # written to files
+    ("segments", "i8"),
+    ("syncs", "i8"),
+    ("sync_ns", "i8"),  # time spent in them
+    ("sync_ns_high", "i8"),
+    ("checkpoints", "i8"),
+    ("lives", "i8"),  # keepers that this memory has had
+)
 
 # Written by the gateway that holds the lane.
 LANE_OWNER = lines(
@@ -95,7 +141,10 @@ LANE_OWNER = lines(
     ("started_ns", "i8"),
     ("attached", "i8"),  # how often the lane was attached
 )
-REPORT_HEAD = lines(("head", "i8"))  # next report number the gateway will take; slots below are free
+REPORT_HEAD = lines(
+    ("head", "i8"),  # next report number the gateway will take; slots below are free
+    ("abandoned", "i8"),  # 1 while nobody will read: then unread reports do not hold back the lane
+)
 
 # Hints: written by many, and only ever a reason to look.
 ACTIVITY = lines(("bits", "u8"))  # one bit a lane: the matcher looks at lanes whose bit is set
@@ -120,6 +169,7 @@ PRICE_LEVEL = np.dtype([("price_ticks", "i8"), ("quantity", "i8")])
 LANES_PER_WORD = 64
 MAGIC = 0x5348_4D5F_4558_4348  # "SHM_EXCH"
 MATCHER_STARTING, MATCHER_RUNNING, MATCHER_STOPPED = 0, 1, 2
+KEEPER_STARTING, KEEPER_RUNNING, KEEPER_STOPPED, KEEPER_FAILED = 0, 1, 2, 3
 
 assert SNAPSHOT.itemsize == CACHE_LINE
 assert ROOT.itemsize == CACHE_LINE

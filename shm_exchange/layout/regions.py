@@ -1,12 +1,14 @@
 """Where every array of an exchange lies in its one data file. Computed from the ExchangeConfig alone, so both sides of the memory agree.
 
     offset 0 ┌───────────────────────────────┐
-             │ config, instruments           │ creator     written once, before anybody can attach
+             │ config, instruments, journal  │ creator     written once, before anybody can attach
              ├───────────────────────────────┤
              │ control                       │ supervisor
              ├───────────────────────────────┤
              │ matcher, counters, accounts,  │ matcher     lane_heads, report_tails, …: its small words first, then
              │ … events, log, reports        │             the rings
+             ├───────────────────────────────┤
+             │ keeper, keeper_counters       │ keeper
              ├───────────────────────────────┤
              │ activity, parked              │ many        hints: written by all, only ever a reason to look
              ├───────────────────────────────┤
@@ -51,6 +53,7 @@ class Writer(StrEnum):
     CREATOR = "creator"
     SUPERVISOR = "supervisor"
     MATCHER = "matcher"
+    KEEPER = "keeper"
     MANY = "many"
     GATEWAY = "gateway"
 
@@ -157,6 +160,7 @@ def arrays(counts: Counts) -> Iterator[tuple[Writer, str, np.dtype[Any], int]]:
     snapshots = instruments * SNAPSHOT_SLOTS
     yield Writer.CREATOR, "config", headers.CONFIG, 1
     yield Writer.CREATOR, "instruments", headers.INSTRUMENT, instruments
+    yield Writer.CREATOR, "journal", headers.JOURNAL, 1
     yield Writer.SUPERVISOR, "control", headers.CONTROL, 1
     yield Writer.MATCHER, "matcher", headers.MATCHER, 1
     yield Writer.MATCHER, "counters", headers.COUNTERS, 1
@@ -169,8 +173,11 @@ def arrays(counts: Counts) -> Iterator[tuple[Writer, str, np.dtype[Any], int]]:
     yield Writer.MATCHER, "events", records.EVENT, counts.event_capacity
     yield Writer.MATCHER, "log", records.LOG_RECORD, counts.log_capacity
     yield Writer.MATCHER, "reports", records.REPORT, sessions * counts.report_capacity
+    yield Writer.KEEPER, "keeper", headers.KEEPER, 1
+    yield Writer.KEEPER, "keeper_counters", headers.KEEPER_COUNTERS, 1
     yield Writer.MANY, "activity", headers.ACTIVITY, sessions // headers.LANES_PER_WORD + 1
     yield Writer.MANY, "parked", headers.PARKED, sessions + 1
+    yield Writer.MANY, "keeper_parked", headers.PARKED, 1
     yield Writer.GATEWAY, "owner", headers.LANE_OWNER, 1
     yield Writer.GATEWAY, "report_head", headers.REPORT_HEAD, 1
     yield Writer.GATEWAY, "lane", records.COMMAND, counts.lane_capacity

@@ -21,7 +21,7 @@ from shm_exchange.runtime.pidfd import open_pidfd
 from shm_exchange.runtime.signals import SignalPipe
 from shm_exchange.supervisor.serve import serve_caller, supervisor_signals
 from shm_exchange.supervisor.supervisor import Supervisor
-from shm_exchange.supervisor.wire import packed_error
+from shm_exchange.supervisor.wire import packed_error, unpacked_journal
 
 _CALLER_GONE = 3
 
@@ -56,7 +56,14 @@ def _pidfd_of_parent(order: dict[str, Any] | None) -> int | None:
 def _supervise(order: dict[str, Any], signals: SignalPipe, channel: Channel, caller: int) -> int:
     abort_on = (signals.fileno(), channel.reader, caller)
     try:
-        supervisor = Supervisor(unpacked_config(order["config"]), directory=order["directory"], core=order["core"], abort_on=abort_on)
+        supervisor = Supervisor(
+            unpacked_config(order["config"]),
+            directory=order["directory"],
+            cores=(order["core"], None),
+            abort_on=abort_on,
+            journal=unpacked_journal(order["journal"]),
+            forgets=order["forgets"],
+        )
     except (ExchangeError, OSError) as error:
         said = error if isinstance(error, ExchangeError) else ExchangeError(f"cannot make an exchange in {order['directory']}: {error}")
         channel.send(error=packed_error(said))
