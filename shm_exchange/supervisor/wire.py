@@ -1,4 +1,4 @@
-"""What travels between a caller and its supervisor child, as JSON values: what is kept of the log, and errors. (Configurations: `domain.packing`.)"""
+"""What travels between a caller and its supervisor child, as JSON values: what is kept of the log, and errors."""
 
 from __future__ import annotations
 
