@@ -78,7 +78,7 @@ class Journal:
             raise JournalError(
                 f"the journal in {self.directory} holds records {self.first} to {self.end - 1}; {first} to {last - 1} are not all there"
             )
-        for segment, behind in zip(self.segments, self._limits(self.end), strict=True):
+        for segment, behind in self.spans():
             if segment.first < last and first < behind:
                 yield from self._records_of(segment, max(first, segment.first), min(last, behind), chunk)
 
@@ -88,9 +88,12 @@ class Journal:
             raise JournalError(f"the journal in {self.directory} holds records {self.first} to {self.end - 1}, and not {sequence}")
         return self.segments[bisect_right([segment.first for segment in self.segments], sequence) - 1].term.term
 
-    def _limits(self, end: int) -> list[int]:
-        """Of each segment, the number behind its last record; where the newest ends is `end`."""
-        return [*(segment.first for segment in self.segments[1:]), end]
+    def spans(self) -> list[tuple[Segment, int]]:
+        """Each segment, and the number behind its last record."""
+        return self._spans(self.end)
+
+    def _spans(self, end: int) -> list[tuple[Segment, int]]:
+        return list(zip(self.segments, [*(segment.first for segment in self.segments[1:]), end], strict=True))
 
     def _records_of(self, segment: Segment, first: int, last: int, chunk: int) -> Iterator[Records]:
         with SegmentReader(segment, chunk) as reader:
@@ -115,7 +118,7 @@ class Journal:
 
     def _found_end(self) -> int:
         """The first number at or behind the durable mark whose record is not good. Raises JournalDamaged where it should be, or good ones follow."""
-        spans = list(zip(self.segments, self._limits(self.segments[-1].limit), strict=True))
+        spans = self._spans(self.segments[-1].limit)
         for segment, limit in spans:
             there = min(limit, self.durable)
             if segment.path.stat().st_size < segment.offset(there) or (segment is self.segments[-1] and self.durable > limit):
