@@ -50,6 +50,7 @@ JOURNAL = lines(
     ("mode", "i8"),  # JournalMode
     ("segment_records", "i8"),
     ("checkpoint_commands", "i8"),
+    ("retained_commands", "i8"),
     ("term", "i8"),  # which life of the exchange this memory is
     ("first_sequence", "i8"),  # log number at which the term began: what lies before it is only in files
     ("directory", f"S{JOURNAL_PATH_BYTES}"),

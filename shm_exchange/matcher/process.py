@@ -136,8 +136,8 @@ class MatcherProcess:
         return int(run_slice(plain.memory, policy, plain.book, plain.outputs, plain.log, plain.snapshots))
 
 
-def serve(segment: Segment, *, standby: bool, stays: Callable[[], None]) -> None:
-    """Match until SIGTERM or the stop word; SIGINT belongs to whoever sits at the terminal. `stays` is called once this process is the matcher."""
+def serve(segment: Segment, *, standby: bool, now_matching: Callable[[], None]) -> None:
+    """Match until SIGTERM or the stop word; SIGINT belongs to whoever sits at the terminal. Once we are the matcher, `now_matching` is called."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     started = time.monotonic()
     rehearse()
@@ -148,7 +148,7 @@ def serve(segment: Segment, *, standby: bool, stays: Callable[[], None]) -> None
         if segment.array("matcher")[0].state == MATCHER_STOPPED or segment.array("control")[0].stop:
             return
     matcher = MatcherProcess(segment)
-    stays()
+    now_matching()
     signal.signal(signal.SIGTERM, matcher.ask_to_stop)
     matcher.announce()
     _say(ready=True)

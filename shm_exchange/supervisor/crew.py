@@ -41,14 +41,14 @@ class Crew:
     def start(self, abort_on: Iterable[int] = ()) -> None:
         """Start whoever is missing, and wait until all are ready. Raises ProcessDied, ExchangeError; then none is left that we started."""
         with ExitStack() as undo:
-            if self._has_journal and self.keeper is None:
-                self.keeper = keeper = self._start(KEEPER, self._keeper_core)
-                undo.callback(_discard, keeper)
-                keeper.await_ready(READY_SECONDS, abort_on)
             if self.matcher is None:
-                self.matcher = matcher = self._start(MATCHER, self._matcher_core)
+                self.matcher = matcher = self._start_matcher()
                 undo.callback(_discard, matcher)
                 matcher.await_ready(READY_SECONDS, abort_on)
+            if self._has_journal and self.keeper is None:
+                self.keeper = keeper = self._start_keeper()
+                undo.callback(_discard, keeper)
+                keeper.await_ready(READY_SECONDS, abort_on)
             undo.pop_all()
         self._want_standby()
 
@@ -95,13 +95,16 @@ class Crew:
                 _discard(process)
         self.matcher = self.standby = self.keeper = None
 
-    def _start(self, role: str, core: int | None, *flags: str) -> RoleProcess:
-        return RoleProcess(role, self._segment.name, self._directory, core, *self._flags, *flags)
+    def _start_matcher(self, *flags: str) -> RoleProcess:
+        return RoleProcess(MATCHER, self._segment.name, self._directory, self._matcher_core, *self._flags, *flags)
+
+    def _start_keeper(self) -> RoleProcess:
+        return RoleProcess(KEEPER, self._segment.name, self._directory, self._keeper_core)
 
     def _want_standby(self) -> None:
         """A second matcher costs memory and a second of start: only where a death is to be hardly noticed."""
         if self._has_journal and self.standby is None and not self.lost:
-            self.standby = self._start(MATCHER, self._matcher_core, "--standby")
+            self.standby = self._start_matcher("--standby")
 
     def _replace_matcher(self, dead: FoundProcess) -> None:
         words = self._segment.array("matcher")[0]
@@ -116,7 +119,7 @@ class Crew:
         self._note(dead)
         self.matcher, self.standby = self.standby, None
         if self.matcher is None or self.matcher.has_ended():
-            self.matcher = self._start(MATCHER, self._matcher_core)
+            self.matcher = self._start_matcher()
         self._want_standby()
 
     def _replace_keeper(self, dead: FoundProcess) -> None:
@@ -126,7 +129,7 @@ class Crew:
             self._give_up(dead, "nothing more is written to the journal: look at its folder, then stop and start again")
             return
         self._note(dead)
-        self.keeper = self._start(KEEPER, self._keeper_core)
+        self.keeper = self._start_keeper()
 
     def _died_in_vain(self, role: str, progress: int) -> bool:
         """Whether it has died once too often where it stands."""
