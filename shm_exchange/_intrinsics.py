@@ -8,6 +8,7 @@ can see go through here, because LLVM hoists a plain polled load out of its loop
     load_acquire / store_release     what stands after / before stays after / before
     fence_acquire / fence_release / fence_full
     exchange / fetch_or / fetch_and  locked read-modify-write, sequentially consistent: full fences as well
+    crc32c(crc, word)                one word more into a running CRC-32C; who uses it inverts before and after
     record_at(address, DTYPE)        the record that lies at a raw address (for handles whose bundle would be too slow to pass from Python)
 """
 
@@ -83,6 +84,20 @@ if TYPE_CHECKING or INTERPRETED:
         """31 well-mixed bits of `key`: the top of its product with an odd secret multiplier."""
         return ((int(key) * int(multiplier)) & 0xFFFFFFFFFFFFFFFF) >> 33
 
+    def crc32c(crc: int, word: int) -> int:
+        """CRC-32C (Castagnoli), not inverted, of what came before and the eight bytes of `word`, lowest first."""
+        crc = int(crc) ^ (int(word) & 0xFFFFFFFFFFFFFFFF)
+        for _ in range(8):
+            crc = (crc >> 8) ^ _CRC_OF_BYTE[crc & 0xFF]
+        return crc
+
+    def _crc_of_byte(value: int) -> int:
+        for _ in range(8):
+            value = (value >> 1) ^ (0x82F63B78 if value & 1 else 0)
+        return value
+
+    _CRC_OF_BYTE = [_crc_of_byte(value) for value in range(256)]
+
     def record_at(address: int, dtype: Any) -> Any:
         """The record of `dtype` that lies at `address`."""
         memory = (ctypes.c_char * dtype.itemsize).from_address(int(address))
@@ -113,7 +128,7 @@ if TYPE_CHECKING or INTERPRETED:
 FUTEX_CALL = {"x86_64": 202, "aarch64": 98}.get(platform.machine(), 0)
 
 if not TYPE_CHECKING and not INTERPRETED:
-    from llvmlite import ir
+    from llvmlite import binding, ir
     from numba import types
     from numba.core import cgutils
     from numba.extending import intrinsic
@@ -228,6 +243,31 @@ if not TYPE_CHECKING and not INTERPRETED:
             return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 0))
 
         return types.int64(types.uint64), generate
+
+    _CRC_FEATURE = "sse4.2" if _X86 else "crc"
+
+    @intrinsic
+    def _crc32c_instruction(typingctx, crc, word):
+        def generate(context, builder, signature, arguments):
+            kind = _I64 if _X86 else ir.IntType(32)
+            name = "llvm.x86.sse42.crc32.64.64" if _X86 else "llvm.aarch64.crc32cx"
+            function = cgutils.get_or_insert_function(builder.module, ir.FunctionType(kind, [kind, _I64]), name)
+            before = arguments[0] if _X86 else builder.trunc(arguments[0], kind)
+            after = builder.call(function, [before, arguments[1]])
+            return after if _X86 else builder.zext(after, _I64)
+
+        return types.uint64(types.uint64, types.uint64), generate
+
+    @inlined
+    def _crc32c_bitwise(crc, word):
+        x = np.uint64(crc) ^ np.uint64(word)
+        for _ in range(64):
+            x = (x >> np.uint64(1)) ^ (np.uint64(0x82F63B78) & (np.uint64(0) - (x & np.uint64(1))))
+        return x
+
+    # NUMBA_CPU_NAME asks for code that also runs elsewhere: then only what every processor has.
+    _has_crc = os.environ.get("NUMBA_CPU_NAME") is None and binding.get_host_cpu_features().get(_CRC_FEATURE, False)
+    crc32c = _crc32c_instruction if _has_crc else _crc32c_bitwise
 
     @intrinsic
     def record_at(typingctx, address, dtype):

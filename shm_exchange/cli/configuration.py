@@ -23,7 +23,7 @@ from shm_exchange.domain.config import ExchangeConfig
 from shm_exchange.domain.errors import ConfigError
 from shm_exchange.domain.instrument import Instrument
 from shm_exchange.domain.names import nearest
-from shm_exchange.supervisor.wire import SIZES
+from shm_exchange.domain.packing import SIZES
 
 DEFAULT_NAME = "demo"
 DEFAULT_INSTRUMENT = "ACME:0.01:1"

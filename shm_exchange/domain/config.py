@@ -55,6 +55,16 @@ def _power_of_two(number: int) -> bool:
     return number > 0 and number & (number - 1) == 0
 
 
+class TermStart(NamedTuple):
+    """Where one life of the shared memory begins: terms count from 1, numbers go on from term to term."""
+
+    term: int
+    sequence: int
+    """Log number of its first command."""
+    event: int
+    """Number of its first event."""
+
+
 @dataclass(frozen=True)
 class ExchangeConfig:
     """Sizes of one exchange. Capacities are records and powers of two; 0 for a quota or `max_pages` means: derive it. Raises ConfigError."""

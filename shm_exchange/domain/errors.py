@@ -16,6 +16,8 @@ ExchangeError
 ├── EventsLost             an event reader was lapped
 ├── SnapshotBusy           no consistent copy in the allowed tries
 ├── HandleClosed           this handle was closed, or belongs to the parent of this process
+├── JournalError           journal files cannot be written, are not there, in use, or of another version
+├── JournalDamaged         what stands in journal files is not what was written; the text says where
 ├── ProcessDied            a child ended with an error
 └── MissingExtra           an optional group is not installed
 """
@@ -101,6 +103,14 @@ class SnapshotBusy(ExchangeError):
 
 class HandleClosed(ExchangeError):
     """The handle was closed, or was inherited over a fork."""
+
+
+class JournalError(ExchangeError):
+    """Journal files cannot be used: none there, in use by another process, of another version, or no room for them."""
+
+
+class JournalDamaged(ExchangeError):
+    """A journal holds what was never written so; the text says file, record and byte. Nothing of it was changed."""
 
 
 class ProcessDied(ExchangeError):

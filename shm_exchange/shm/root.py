@@ -74,7 +74,7 @@ def open_own(path: Path, flags: int) -> int:
     try:
         fd = os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     except OSError as error:
-        if error.errno in (errno.ENOENT, errno.ENOSPC):
+        if error.errno in (errno.ENOENT, errno.ENOSPC, errno.EDQUOT):
             raise
         raise ExchangeError(f"cannot open {path}: {error.strerror}; remove it or choose another name") from error
     status = os.fstat(fd)

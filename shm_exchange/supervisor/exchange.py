@@ -17,6 +17,7 @@ from typing import Any, Self, TypeVar, overload
 from shm_exchange.domain.config import ExchangeConfig
 from shm_exchange.domain.errors import ConfigError, ExchangeNotFound, HandleClosed, ProcessDied
 from shm_exchange.domain.instrument import Instrument
+from shm_exchange.domain.packing import config_of
 from shm_exchange.runtime.affinity import checked_cores, usable_cores
 from shm_exchange.runtime.interactive import is_interactive
 from shm_exchange.runtime.warm import ensure_warm
@@ -27,7 +28,6 @@ from shm_exchange.supervisor.remote import stop_segment, verify_exchange
 from shm_exchange.supervisor.spawn import Child, Task, function_name, packed_arguments, session_names
 from shm_exchange.supervisor.status import Status, status_of
 from shm_exchange.supervisor.supervisor import VERIFY_SECONDS
-from shm_exchange.supervisor.wire import config_of
 
 T = TypeVar("T")
 _ours: dict[str, Exchange] = {}

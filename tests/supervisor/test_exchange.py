@@ -13,10 +13,10 @@ from shm_exchange.client import Gateway
 from shm_exchange.domain.enums import Side
 from shm_exchange.domain.errors import ConfigError, ExchangeNotFound, ExchangeRunning, HandleClosed
 from shm_exchange.domain.instrument import Instrument
+from shm_exchange.domain.packing import config_of, packed_config, unpacked_config
 from shm_exchange.runtime.affinity import usable_cores
 from shm_exchange.supervisor import Exchange
 from shm_exchange.supervisor.remote import stop_exchange
-from shm_exchange.supervisor.wire import config_of, packed_config, unpacked_config
 from tests.supervisor.callers import Caller, Watch, has_files
 
 if TYPE_CHECKING:
