@@ -85,6 +85,6 @@ def peer(module: str, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
 def exchange(config: ExchangeConfig) -> Iterator[Supervisor]:
     """A running matcher on its core, spinning if it has one to itself; this process pinned to the other."""
     own, matcher = cores()
-    with Supervisor(config, core=matcher, end_with_parent=True) as supervisor, pinned(own):
+    with Supervisor(config, cores=(matcher, None), end_with_parent=True) as supervisor, pinned(own):
         supervisor.control.set_spin_polls(EAGER_POLLS if own != matcher else 0)
         yield supervisor

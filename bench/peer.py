@@ -6,8 +6,10 @@ import os
 import sys
 
 from bench.roundtrips import ECHO, MODE, MODE_SEEN, echo, read_line, set_line
+from shm_exchange.matcher.bundles import plain_bundles
 from shm_exchange.matcher.loop import STOP_ASKED, run_slice
-from shm_exchange.matcher.process import MatcherProcess, plain_bundles
+from shm_exchange.matcher.process import MatcherProcess
+from shm_exchange.matcher.rehearsal import rehearse
 from shm_exchange.shm.segment import attach
 
 
@@ -15,8 +17,8 @@ def main() -> None:
     """Match until the mode line says echo, echo until it says match, end at the stop word."""
     name, core = sys.argv[1:]
     os.sched_setaffinity(0, {int(core)})
+    rehearse()
     matcher = MatcherProcess(attach(name, write=True))
-    matcher.warm()
     bundles = plain_bundles(matcher.bundles)
     lines = bundles.memory.parked
     matcher.announce()

@@ -23,8 +23,10 @@ from shm_exchange.domain.errors import ConfigError
 from shm_exchange.domain.limits import POSITION_BITS
 from shm_exchange.engine.apply import apply
 from shm_exchange.layout.regions import Writer
+from shm_exchange.matcher.bundles import plain_bundles
 from shm_exchange.matcher.loop import SLICE_OVER, STOP_ASKED, begin_slice
-from shm_exchange.matcher.process import MatcherProcess, plain_bundles
+from shm_exchange.matcher.process import MatcherProcess
+from shm_exchange.matcher.rehearsal import rehearse
 from shm_exchange.matcher.step import publish
 from shm_exchange.matcher.sweep import sweep
 from shm_exchange.participants.memory import SharedTable, open_table
@@ -114,8 +116,8 @@ def main() -> None:
     os.sched_setaffinity(0, {int(core)})
     marks = open_table(path, MARKS)
     marks.fill(0)
+    rehearse()
     matcher = MatcherProcess(attach(name, write=True))
-    matcher.warm()
     bundles = plain_bundles(matcher.bundles)
     arguments = (bundles.memory, bundles.policy, bundles.book, bundles.outputs, bundles.log, bundles.snapshots, plain(marks))
     run_stamped(bundles.memory, bundles.policy._replace(slice_ns=0), *arguments[2:])

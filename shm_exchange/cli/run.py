@@ -87,7 +87,7 @@ def _run(config: ExchangeConfig, core: int | None, screen: Screen) -> None:
         ensure_warm(progress)
     with _signals(signal.SIGTERM, PLEASE_VERIFY, signal.SIGINT, signal.SIGHUP) as signals:
         try:
-            with Supervisor(config, core=core, end_with_parent=False, abort_on=(signals.fileno(),)) as supervisor:
+            with Supervisor(config, cores=(core, None), end_with_parent=False, abort_on=(signals.fileno(),)) as supervisor:
                 _serve(supervisor, signals, screen)
         except ExchangeError:
             signals.taken()

@@ -12,13 +12,16 @@ import time
 
 import numpy as np
 
+from shm_exchange.client.departure import depart
 from shm_exchange.domain.errors import ExchangeNotFound, NoFreeSession, SessionInUse
+from shm_exchange.domain.names import name_words
 from shm_exchange.layout.headers import MATCHER_RUNNING
 from shm_exchange.layout.regions import Writer
 from shm_exchange.ring.lane import recover_position
 from shm_exchange.shm.segment import Segment
 
 _SETTLE_SECONDS = 0.5
+_DEPART_SECONDS = 2.0
 
 
 def await_matcher(segment: Segment, deadline: float) -> None:
@@ -37,13 +40,15 @@ def check_deadline(segment: Segment, deadline: float) -> None:
 
 
 def take_session(segment: Segment, session: str, account: str) -> tuple[int, dict[str, np.recarray]]:
-    """Lock the lane of a session, by its name; returns the lane number and its writable arrays. Raises SessionInUse, NoFreeSession."""
+    """Lock the lane of a session, by its name; returns the lane number and its writable arrays. Raises SessionInUse, NoFreeSession, LaneFull."""
     with segment.attach_mutex():
         number = _find(segment, session)
         fresh = number is None
         if number is None:
             number = _free_lane(segment)
-        elif not segment.try_lock(number):
+        else:
+            depart(segment, number, _DEPART_SECONDS)
+        if not segment.holds(number) and not segment.try_lock(number):
             pid = int(segment.array("owner", number)[0].pid)
             raise SessionInUse(f"session {session!r} is held by process {pid}, which is alive: close that gateway, or use another session name")
         own = segment.writable(Writer.GATEWAY, number)
@@ -52,10 +57,12 @@ def take_session(segment: Segment, session: str, account: str) -> tuple[int, dic
 
 
 def _find(segment: Segment, session: str) -> int | None:
-    """The lane that carries this session's name."""
-    wanted = session.encode("ascii")
+    """The lane that carries this session's name, as its owners wrote it, or as the log knows it from a former term."""
+    wanted, words = session.encode("ascii"), name_words(session)
+    tails = segment.array("report_tails")
     for number in range(1, segment.config.max_sessions + 1):
-        if segment.array("owner", number)[0].session == wanted:
+        owner = bytes(segment.array("owner", number)[0].session)
+        if owner == wanted or (not owner and (tails[number].name_low, tails[number].name_high) == words):
             return number
     return None
 
@@ -63,8 +70,10 @@ def _find(segment: Segment, session: str) -> int | None:
 def _free_lane(segment: Segment) -> int:
     """Lock a lane that never had an owner, else one whose owner is gone and left nothing open; returns its number."""
     sessions = range(1, segment.config.max_sessions + 1)
-    unused = [number for number in sessions if not segment.array("owner", number)[0].session]
+    tails = segment.array("report_tails")
+    unused = [number for number in sessions if not segment.array("owner", number)[0].session and not tails[number].name_low]
     for number in [*unused, *(number for number in sessions if number not in unused)]:
+        depart(segment, number, _DEPART_SECONDS)
         if not segment.try_lock(number):
             continue
         if _is_settled(segment, number):  # asked under the lock: its last holder can no longer submit
@@ -101,11 +110,11 @@ def _has_applied(segment: Segment, logged: int) -> bool:
 
 
 def _write_owner(segment: Segment, own: dict[str, np.recarray], number: int, session: str, account: str, *, fresh: bool) -> None:
-    """Say who owns the lane now. A new session does not see what was reported to the lane's last one."""
+    """Say who owns the lane now. A new session does not see what was reported to the lane's last one, nor one of a new term what was before it."""
     owner, head = own["owner"][0], own["report_head"][0]
-    if fresh:
+    if fresh or head.head == 0:
         head.head = segment.array("report_tails")[number].tail
-    head.head = max(1, head.head)
+    head.abandoned = 0
     owner.session, owner.account = session.encode("ascii"), account.encode("ascii")
     owner.pid, owner.started_ns = os.getpid(), time.time_ns()
     owner.attached += 1

@@ -16,17 +16,26 @@ JOURNAL_PATH_BYTES = 960
 """What the memory of an exchange has room for."""
 
 
+class Term(NamedTuple):
+    """One life of the shared memory. (term, number) names a record for ever; after a power loss numbers may be given out anew."""
+
+    number: int
+    """Terms count from 1."""
+    first_sequence: int
+    """The log number at which it began."""
+
+
+FIRST_TERM = Term(1, 0)
+
+
 class TermStart(NamedTuple):
-    """Where a term began: one life of the shared memory. (term, number) names a record for ever; after a power loss numbers may be given out anew."""
+    """Where a term began, as its files say."""
 
     term: int = 1
     sequence: int = 0
     """The first log number of the term."""
     event: int = 1
     """The first event number of the term."""
-
-
-FIRST_TERM = TermStart()
 
 
 @dataclass(frozen=True)
@@ -53,16 +62,6 @@ class JournalConfig:
 
 def _power_of_two(number: int) -> bool:
     return number > 0 and number & (number - 1) == 0
-
-
-class TermStart(NamedTuple):
-    """Where one life of the shared memory begins: terms count from 1, numbers go on from term to term."""
-
-    term: int
-    sequence: int
-    """Log number of its first command."""
-    event: int
-    """Number of its first event."""
 
 
 @dataclass(frozen=True)

@@ -39,6 +39,3 @@ PAGE = 4096
 
 SNAPSHOT_SLOTS = 8
 """Versions kept of each snapshot: a reader must be lapped seven times within one copy to need another try."""
-
-RULES_VERSION = 1
-"""Of the engine: raised by every change after which the same log gives other outputs. A journal is replayed by the rules it was written under."""

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from shm_exchange._intrinsics import fence_release, load_acquire, prefetch, record_at, store_relaxed
+from shm_exchange._intrinsics import fence_release, load_acquire, load_relaxed, prefetch, record_at, store_relaxed
 from shm_exchange._jit import inlined, kernel
 from shm_exchange.domain.config import ExchangeConfig
 from shm_exchange.domain.enums import CommandKind, EventKind, Role
@@ -128,6 +128,12 @@ def refresh_limit(outputs, session):
         head = load_acquire(record_at(outputs.heads[session], REPORT_HEAD), "head")
         output.limit = min(max(head, output.limit - output.capacity), output.unpublished) + output.capacity
     return output.unpublished - (output.limit - output.capacity)
+
+
+@kernel
+def is_abandoned(outputs, session):
+    """Whether whoever took a dead session's lock says that nobody will read: its reports may be skipped, since they can be derived."""
+    return outputs.heads[session] != 0 and load_relaxed(record_at(outputs.heads[session], REPORT_HEAD), "abandoned") != 0
 
 
 @inlined

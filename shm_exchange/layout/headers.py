@@ -52,7 +52,6 @@ JOURNAL = lines(
     ("checkpoint_commands", "i8"),
     ("term", "i8"),  # which life of the exchange this memory is
     ("first_sequence", "i8"),  # log number at which the term began: what lies before it is only in files
-    ("first_event", "i8"),
     ("directory", f"S{JOURNAL_PATH_BYTES}"),
 )
 
@@ -77,6 +76,7 @@ MATCHER = lines(
     ("state_hash", "i8"),
     ("verified", "i8"),  # which request that was; stored last
     ("lives", "i8"),  # matchers that this memory has had
+    ("first_event", "i8"),  # event number at which the term began
     ("overwritten", "i8"),  # journal off: 1 once the log ring may no longer hold the whole history
     ("hash_sequence", "i8"),  # where the log stood when the keeper's last wish for a hash was granted
     ("hash", "i8"),  # of the state there

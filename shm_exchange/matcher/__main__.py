@@ -24,6 +24,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--directory", default=SHM_DIR, help="where its files lie")
     parser.add_argument("--core", type=int, help="pin to this core")
     parser.add_argument("--end-with-parent", action="store_true", help="end when the process that started us dies")
+    parser.add_argument("--standby", action="store_true", help="wait until the matcher that lives dies; until then end with our parent in any case")
     return parser.parse_args()
 
 
@@ -34,22 +35,31 @@ def _end_with(parent: int) -> None:
         raise SystemExit("the supervisor died before the matcher was ready")
 
 
+def _outlive_parent() -> None:
+    """A standby that has become the matcher goes on when its parent dies."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, 0)
+
+
+def _nothing() -> None:
+    """A matcher that ends with its parent goes on doing so."""
+
+
 def main() -> int:
     """Attach, lock, match; 0 after a clean stop, 1 with the reason on standard output."""
     parent = os.getppid()
     arguments = _arguments()
     log_as_told("matcher")
-    if arguments.end_with_parent:
+    if arguments.end_with_parent or arguments.standby:
         _end_with(parent)
     if arguments.core is not None:
         os.sched_setaffinity(0, {arguments.core})
     try:
         segment = attach(arguments.name, arguments.directory, write=True, dead_ok=True)
         # The kernels are only imported here: a name that does not exist should fail in a tenth of a second.
-        from shm_exchange.matcher.process import MatcherProcess, refuse_interpreted, serve
+        from shm_exchange.matcher.process import refuse_interpreted, serve
 
         refuse_interpreted()
-        serve(MatcherProcess(segment))
+        serve(segment, standby=arguments.standby, stays=_nothing if arguments.end_with_parent else _outlive_parent)
         # The kernel takes everything back at once. Python's own way out visits every machine code of ours first, for a tenth of a second.
         logging.shutdown()
         os._exit(0)

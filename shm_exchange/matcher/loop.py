@@ -17,7 +17,7 @@ from shm_exchange._intrinsics import (
 )
 from shm_exchange._jit import inlined, kernel
 from shm_exchange.matcher.step import process
-from shm_exchange.matcher.sweep import NOTHING, READY, look_at_all, measure_depths, sweep
+from shm_exchange.matcher.sweep import NOTHING, READY, look_at_all, look_at_keeper, measure_depths, room_of, sweep
 
 SLICE_OVER, STOP_ASKED, PARK_OVER = 0, 1, 2
 PARK_NS = 100_000_000
@@ -52,17 +52,30 @@ def _became_idle(memory):
             private.busy_since_ns = 0
 
 
-@kernel
-def _park(memory, policy, outputs):
-    """Sleep until a gateway submits, at most PARK_NS. Announce first, fence, look at every lane, and only then sleep.
+@inlined
+def gate_of(memory, policy, outputs):
+    """The log number up to which commands may be applied now, one batch at the most: what nobody could take back any more."""
+    words = memory.words[0]
+    if not policy.answers_wait:
+        return words.log_tail
+    durable = min(load_acquire(memory.keeper[0], "durable"), words.log_tail)  # pairs with the keeper's release: the disk has all below it
+    return min(durable, memory.private[0].applied + len(outputs.events) // 2)
 
-    A gateway whose reports are unread has commands that must wait; nobody wakes us when it reads, so then the sleep is short.
+
+@kernel
+def _park(memory, policy, outputs, log):
+    """Sleep until a gateway submits or the keeper's disk is done, at most PARK_NS. Announce first, fence, look at everything, and only then sleep.
+
+    A gateway whose reports are unread has commands that must wait; nobody wakes us when it reads, so then the sleep is short. The same where the log
+    ring is full.
     """
     own = memory.parked[0]
     store_relaxed(own, "parked", 1)
-    fence_full()  # (C) pairs with (B) in ring.lane: either we see the command, or its gateway sees that we sleep
+    fence_full()  # (C) pairs with (B) in ring.lane and (H) in the keeper: either we see the command or number, or its writer sees that we sleep
     found = look_at_all(memory, policy, outputs)
-    if found == READY or load_acquire(memory.control[0], "stop") != 0:
+    can_sweep = found == READY and room_of(memory, policy, outputs, log) >= policy.budget
+    can_apply = gate_of(memory, policy, outputs) > memory.private[0].applied
+    if can_sweep or can_apply or load_acquire(memory.control[0], "stop") != 0:
         exchange(own, "parked", 0)
         return
     memory.counters[0].parks += 1
@@ -77,6 +90,8 @@ def begin_slice(memory, policy):
     now = monotonic_ns()
     memory.private[0].clock_offset_ns = realtime_ns() - now
     store_release(memory.words[0], "heartbeat_ns", now)
+    if policy.has_journal:
+        look_at_keeper(memory)
     counters = memory.counters[0]
     counters.lane_depth_high = max(counters.lane_depth_high, measure_depths(memory, policy))
     return now + policy.slice_ns
@@ -90,9 +105,13 @@ def run_slice(memory, policy, book, outputs, log, snapshots):
     spin_polls = load_relaxed(memory.control[0], "spin_polls")
     while True:
         taken = sweep(memory, policy, outputs, log)
-        if taken > 0:
+        gate = gate_of(memory, policy, outputs)
+        if taken > 0 or gate > private.applied:
+            if taken == 0:
+                private.now_ns = monotonic_ns()
             _became_busy(memory, taken)
-            process(memory, book, outputs, log, snapshots, memory.words[0].log_tail)
+            if gate > private.applied:
+                process(memory, book, outputs, log, snapshots, gate)
             if private.now_ns > end:
                 return SLICE_OVER
             continue
@@ -110,5 +129,5 @@ def run_slice(memory, policy, book, outputs, log, snapshots):
         elif private.idle_polls < spin_polls + policy.yield_polls:
             yield_core()
         else:
-            _park(memory, policy, outputs)
+            _park(memory, policy, outputs, log)
             return PARK_OVER

@@ -23,7 +23,11 @@ PRIVATE = np.dtype(
         ("busy_since_ns", "i8"),  # CLOCK_MONOTONIC; 0 = idle
         ("idle_since_ns", "i8"),
         ("idle_polls", "i8"),
-        ("now_ns", "i8"),  # CLOCK_MONOTONIC of the last sweep that found something
+        ("now_ns", "i8"),  # CLOCK_MONOTONIC of the last sweep that found something, or of the last batch that became durable
+        ("applied", "i8"),  # log number up to which all is applied and published
+        ("archived", "i8"),  # last known of the keeper's word
+        ("admission", "i8"),  # Admission that the log says
+        ("admission_wanted", "i8"),  # Admission that the keeper says
     ]
 )
 
@@ -37,8 +41,10 @@ class MatcherMemory(NamedTuple):
     lane_heads: np.ndarray  # LANE_HEAD, ours
     report_tails: np.ndarray  # REPORT_TAIL, ours
     control: np.ndarray  # CONTROL[1], the supervisor's
+    keeper: np.ndarray  # KEEPER[1], the keeper's
     activity: np.ndarray  # ACTIVITY, hints
     parked: np.ndarray  # PARKED, hints; index 0 is ours
+    keeper_parked: np.ndarray  # PARKED[1], hint
     lanes: np.ndarray  # i8, address of each session's lane slots
     lane_state: np.ndarray  # LANE_STATE, private
     hot: np.ndarray  # i8, sessions to look at, private
@@ -46,9 +52,11 @@ class MatcherMemory(NamedTuple):
 
 
 class Policy(NamedTuple):
-    """How the matcher waits and how much it takes at once."""
+    """How the matcher waits, how much it takes at once, and what it waits for before it answers."""
 
     lane_capacity: int
     budget: int  # commands from one lane in one sweep: the bound (L - 1) x budget x t_match rests on it
     yield_polls: int  # yields before it parks
     slice_ns: int  # time after which control goes back to Python, where signals are handled
+    has_journal: bool  # slots of the log ring are free once the keeper has archived them; else once they are applied
+    answers_wait: bool  # a command is applied once it is durable; else once it is in the log

@@ -1,34 +1,37 @@
-"""The Python around the loop: take the lock, lay the bundles over the memory, announce, slice until asked to stop.
+"""The Python around the loop: take the lock, lay the bundles over the memory, take up where the last matcher died, slice until asked to stop.
 
-A matcher can only begin with fresh memory: its book is private and, without a journal, cannot be rebuilt once commands were taken.
+A standby does the same, only that it waits for the lock: it has all kernels loaded when the kernel gives it the byte of the dead.
 """
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import signal
 import sys
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from types import FrameType
-from typing import NamedTuple
 
 import numpy as np
 
 from shm_exchange._jit import INTERPRETED
+from shm_exchange.domain.enums import JournalMode
 from shm_exchange.domain.errors import ExchangeError, ExchangeRunning
-from shm_exchange.engine.apply import Log, log_of
-from shm_exchange.engine.book import Book, new_book
+from shm_exchange.engine.apply import log_of
 from shm_exchange.engine.check import book_hash, check_book, state_hash
-from shm_exchange.engine.ladder import mark_changed
-from shm_exchange.engine.outputs import Outputs, new_outputs
+from shm_exchange.engine.outputs import new_outputs
 from shm_exchange.layout.headers import MATCHER_RUNNING, MATCHER_STOPPED
 from shm_exchange.layout.regions import Writer
+from shm_exchange.matcher.bundles import Bundles, bundle_memory, plain_bundles
 from shm_exchange.matcher.loop import STOP_ASKED, run_slice
-from shm_exchange.matcher.memory import LANE_STATE, PRIVATE, MatcherMemory, Policy
+from shm_exchange.matcher.memory import MatcherMemory, Policy
+from shm_exchange.matcher.recovery import begin_life, rebuilt_book, recover
+from shm_exchange.matcher.rehearsal import rehearse
 from shm_exchange.shm.locks import MATCHER_BYTE
-from shm_exchange.shm.segment import Segment
-from shm_exchange.snapshot.book_top import publish_due
+from shm_exchange.shm.segment import Records, Segment
 from shm_exchange.snapshot.slots import Snapshots
 
 SLICE_NS = 20_000_000
@@ -36,51 +39,31 @@ YIELD_POLLS = 50
 _log = logging.getLogger(__name__)
 
 
-class Bundles(NamedTuple):
-    """All that `run_slice` works on."""
-
-    memory: MatcherMemory
-    policy: Policy
-    book: Book
-    outputs: Outputs
-    log: Log
-    snapshots: Snapshots
-
-
 def open_bundles(segment: Segment) -> Bundles:
-    """Lay the matcher's bundles over a segment whose matcher byte we hold, and set every word to its beginning."""
-    config = segment.config
+    """Lay the matcher's bundles over a segment whose matcher byte we hold, and take up where the last matcher, or the last term, ended.
+
+    Raises ExchangeRunning where that is not known any more, JournalDamaged, JournalError.
+    """
     own = segment.writable(Writer.MATCHER)
-    if own["matcher"][0].log_tail:
-        raise ExchangeRunning(
-            f"exchange {config.name!r} has a history of {own['matcher'][0].log_tail} commands and no journal: its book cannot be rebuilt; "
-            f"stop it with `shm-exchange stop {config.name}` and start it anew"
-        )
-    book = new_book(config, int.from_bytes(os.urandom(7), "little"))
-    outputs = new_outputs(config, own["reports"], own["events"], _addresses(segment, "report_head"))
+    log = log_of(own["log"])
+    book = rebuilt_book(segment, log)
+    outputs = new_outputs(segment.config, own["reports"], own["events"], _addresses(segment, "report_head"))
     snapshots = Snapshots(own["snapshot_latest"], own["snapshots"], own["snapshot_levels"])
-    memory = _memory(segment, own)
-    own["matcher"][0].event_tail = 1
-    own["report_tails"]["tail"] = 1
-    own["lane_heads"]["head"] = 1
-    policy = Policy(config.lane_capacity, config.sweep_budget, YIELD_POLLS, SLICE_NS)
-    for ladder in range(2 * len(config.instruments)):
-        mark_changed(book, ladder, 0)
-    publish_due(book, snapshots)
-    return Bundles(memory, policy, book, outputs, log_of(own["log"]), snapshots)
+    bundles = Bundles(_memory(segment, own), policy_of(segment), book, outputs, log, snapshots)
+    begin_life(bundles.memory, book)
+    recover(*bundles)
+    return bundles
 
 
-def plain_bundles(bundles: Bundles) -> Bundles:
-    """The same memory as plain ndarrays: every call of a kernel recognises those 100 times faster, and `run_slice` takes forty of them."""
-    memory, policy, book, outputs, log, snapshots = bundles
-    return Bundles(
-        MatcherMemory(*(array.view(np.ndarray) for array in memory)),
-        policy,
-        Book(*(array.view(np.ndarray) for array in book)),
-        Outputs(*(array.view(np.ndarray) for array in outputs)),
-        Log(*(array.view(np.ndarray) for array in log)),
-        Snapshots(*(array.view(np.ndarray) for array in snapshots)),
-    )
+def policy_of(segment: Segment) -> Policy:
+    """What configuration and journal say."""
+    mode = segment.journal.mode
+    answers_wait = mode in (JournalMode.GROUP, JournalMode.SYNC)
+    return Policy(segment.config.lane_capacity, segment.config.sweep_budget, YIELD_POLLS, SLICE_NS, mode is not JournalMode.OFF, answers_wait)
+
+
+def _memory(segment: Segment, own: dict[str, Records]) -> MatcherMemory:
+    return bundle_memory(segment.config, own | {name: segment.array(name) for name in ("control", "keeper")}, _addresses(segment, "lane"))
 
 
 def _addresses(segment: Segment, name: str) -> np.ndarray:
@@ -89,42 +72,16 @@ def _addresses(segment: Segment, name: str) -> np.ndarray:
     return np.array([0, *(segment.array(name, session).ctypes.data for session in sessions)], np.int64)
 
 
-def _memory(segment: Segment, own: dict[str, np.recarray]) -> MatcherMemory:
-    count = segment.config.max_sessions + 1
-    lane_state = np.zeros(count, LANE_STATE).view(np.recarray)
-    lane_state["position"] = 1
-    return MatcherMemory(
-        words=own["matcher"],
-        counters=own["counters"],
-        accounts=own["accounts"],
-        lane_heads=own["lane_heads"],
-        report_tails=own["report_tails"],
-        control=segment.array("control"),
-        activity=own["activity"],
-        parked=own["parked"],
-        lanes=_addresses(segment, "lane"),
-        lane_state=lane_state,
-        hot=np.zeros(count, np.int64),
-        private=np.zeros(1, PRIVATE).view(np.recarray),
-    )
-
-
 class MatcherProcess:
-    """One matcher over one segment. `run` returns when it was asked to stop."""
+    """One matcher over one segment, whose byte it takes unless this segment has it. `run` returns when it was asked to stop."""
 
     def __init__(self, segment: Segment) -> None:
-        if not segment.try_lock(MATCHER_BYTE):
+        if not segment.holds(MATCHER_BYTE) and not segment.try_lock(MATCHER_BYTE):
             raise ExchangeRunning(f"exchange {segment.name!r} already has a living matcher")
         self._segment = segment  # the bundles hold addresses into its mapping
         self.bundles = open_bundles(segment)
         self._plain = plain_bundles(self.bundles)
         self._asked = False
-
-    def warm(self) -> None:
-        """Load or compile all kernels: one slice of no time, and one check."""
-        bundles = self.bundles
-        self._slice(bundles.policy._replace(slice_ns=0))
-        self._verify(0)
 
     def announce(self) -> None:
         """Let gateways attach."""
@@ -138,25 +95,17 @@ class MatcherProcess:
 
     def run(self) -> None:
         """Slice until asked to stop by signal or by the supervisor's word; then drain what was submitted."""
-        control, words = self.bundles.memory.control[0], self.bundles.memory.words[0]
+        memory = self.bundles.memory
+        control, keeper, words = memory.control[0], memory.keeper[0], memory.words[0]
         while not self._asked and self._slice(self.bundles.policy) != STOP_ASKED:
             if control.verify != words.verified:
-                self._verify(int(control.verify))
-        while words.log_tail != self._drained():
-            pass
+                self.verify(int(control.verify))
+            if keeper.hash_request != words.hash_request:
+                self.hash(int(keeper.hash_request))
+        self._drain()
         words.state = MATCHER_STOPPED
 
-    def _drained(self) -> int:
-        """Slice once without waiting; returns where the log stood before."""
-        before = int(self.bundles.memory.words[0].log_tail)
-        self._slice(self.bundles.policy._replace(slice_ns=0))
-        return before
-
-    def _slice(self, policy: Policy) -> int:
-        plain = self._plain
-        return int(run_slice(plain.memory, policy, plain.book, plain.outputs, plain.log, plain.snapshots))
-
-    def _verify(self, request: int) -> None:
+    def verify(self, request: int) -> None:
         """Check the book, hash it, and publish the answer under the number of the request."""
         book, words = self.bundles.book, self.bundles.memory.words[0]
         words.check_code = check_book(book)
@@ -165,20 +114,54 @@ class MatcherProcess:
             self.bundles.snapshots.latest[instrument].book_hash = book_hash(book, instrument)
         words.verified = request
 
+    def hash(self, request: int) -> None:
+        """Hash the state for the keeper, which compares it with its own when it has come as far."""
+        book, words = self.bundles.book, self.bundles.memory.words[0]
+        words.hash_sequence = book.state[0].sequence
+        words.hash = state_hash(book)
+        words.hash_request = request
 
-def serve(matcher: MatcherProcess) -> None:
-    """Run until SIGTERM or the stop word; SIGINT belongs to whoever sits at the terminal."""
-    signal.signal(signal.SIGTERM, matcher.ask_to_stop)
+    def _drain(self) -> None:
+        """Until nothing is left in the lanes, and all that was taken is answered. Answers that wait for a keeper's disk need a living keeper."""
+        memory, policy = self.bundles.memory, self.bundles.policy._replace(slice_ns=0)
+        before = -1
+        while memory.words[0].log_tail != before or memory.private[0].applied < memory.words[0].log_tail:
+            before = int(memory.words[0].log_tail)
+            self._slice(policy)
+            if memory.private[0].applied < before and not self._segment.keeper_alive:
+                return
+
+    def _slice(self, policy: Policy) -> int:
+        plain = self._plain
+        return int(run_slice(plain.memory, policy, plain.book, plain.outputs, plain.log, plain.snapshots))
+
+
+def serve(segment: Segment, *, standby: bool, stays: Callable[[], None]) -> None:
+    """Match until SIGTERM or the stop word; SIGINT belongs to whoever sits at the terminal. `stays` is called once this process is the matcher."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     started = time.monotonic()
-    matcher.warm()
+    rehearse()
     _log.info("kernels loaded in %.2f s", time.monotonic() - started)
+    if standby:
+        _say(standby=True)
+        segment.await_lock(MATCHER_BYTE)
+        if segment.array("matcher")[0].state == MATCHER_STOPPED or segment.array("control")[0].stop:
+            return
+    matcher = MatcherProcess(segment)
+    stays()
+    signal.signal(signal.SIGTERM, matcher.ask_to_stop)
     matcher.announce()
-    sys.stdout.write(f'{{"ready": true, "pid": {os.getpid()}}}\n')
-    sys.stdout.flush()
+    _say(ready=True)
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     matcher.run()
     _log.info("stopped after %d commands", matcher.bundles.memory.counters[0].commands)
+
+
+def _say(**words: bool) -> None:
+    """One line to whoever started us, who may be gone."""
+    with suppress(BrokenPipeError):
+        sys.stdout.write(json.dumps(words | {"pid": os.getpid()}) + "\n")
+        sys.stdout.flush()
 
 
 def refuse_interpreted() -> None:

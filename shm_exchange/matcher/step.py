@@ -37,6 +37,7 @@ def _wake_parked(memory, outputs):
 def _count(memory, book, published):
     counters, state = memory.counters[0], book.state[0]
     memory.words[0].time_ns = state.time_ns
+    memory.private[0].applied = state.sequence
     store_release(counters, "commands", state.sequence)  # behind all that was published: client.sessions reads it as "done up to here"
     counters.trades = state.trades
     counters.rejects = state.rejects

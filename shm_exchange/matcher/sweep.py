@@ -8,10 +8,22 @@ from __future__ import annotations
 
 import numpy as np
 
-from shm_exchange._intrinsics import fetch_and, fetch_or, load_relaxed, monotonic_ns, store_release, trailing_zeros
+from shm_exchange._intrinsics import (
+    exchange,
+    fence_full,
+    fetch_and,
+    fetch_or,
+    futex_wake,
+    load_acquire,
+    load_relaxed,
+    monotonic_ns,
+    store_release,
+    trailing_zeros,
+)
 from shm_exchange._jit import inlined, kernel
+from shm_exchange.domain.enums import CommandKind
 from shm_exchange.domain.limits import POSITION_BITS
-from shm_exchange.engine.outputs import refresh_limit
+from shm_exchange.engine.outputs import is_abandoned, refresh_limit
 from shm_exchange.layout.headers import LANES_PER_WORD
 from shm_exchange.ring.lane import has_command, take
 
@@ -69,11 +81,77 @@ def _cool(memory, policy, index):
 
 @inlined
 def _is_blocked(outputs, session):
-    """Who does not read cannot submit: whether more than half of the session's report ring is unread."""
+    """Who does not read cannot submit: whether more than half of the session's report ring is unread. What the dead left is taken all the same."""
     output = outputs.sessions[session]
     if output.unpublished - (output.limit - output.capacity) <= output.capacity >> 1:
         return False
-    return refresh_limit(outputs, session) > output.capacity >> 1
+    return refresh_limit(outputs, session) > output.capacity >> 1 and not is_abandoned(outputs, session)
+
+
+@inlined
+def _take_time(private):
+    """The sequenced time of this sweep, read once."""
+    if private.sweep_time_ns == 0:
+        private.now_ns = monotonic_ns()
+        private.sweep_time_ns = private.now_ns + private.clock_offset_ns
+
+
+@inlined
+def look_at_keeper(memory):
+    """Learn what the keeper has written to files, whose ring slots are free then, and what its disk allows."""
+    keeper, private = memory.keeper[0], memory.private[0]
+    private.archived = load_acquire(keeper, "archived")  # pairs with the keeper's release: what lies below it is in files
+    wanted = load_relaxed(keeper, "admission")
+    private.admission_wanted = wanted if wanted != 0 else private.admission  # 0: no keeper has said anything yet
+
+
+@kernel
+def room_of(memory, policy, outputs, log):
+    """How many commands a sweep may take: half a ring, and no slot whose command is not yet applied, or not yet archived.
+
+    Without a journal the ring is the only history: the last sweep that would leave it whole stops in front of its end, and the next one says that
+    it is whole no longer.
+    """
+    words, private = memory.words[0], memory.private[0]
+    tail, capacity = words.log_tail, len(log.records)
+    most = min(capacity, len(outputs.events)) // 2
+    if policy.has_journal:
+        room = min(private.archived, private.applied) + capacity - tail
+        if room < most:
+            look_at_keeper(memory)
+            room = min(private.archived, private.applied) + capacity - tail
+        return min(most, room)
+    room = private.applied + capacity - tail
+    if words.overwritten == 0:
+        if capacity - tail >= policy.budget:
+            room = min(room, capacity - tail)
+        else:
+            store_release(words, "overwritten", 1)
+    return min(most, room)
+
+
+@kernel
+def _append_admit(memory, log, number):
+    """Append the matcher's own command: from here on, what the keeper's disk allows. Returns 1, the number of commands appended."""
+    private = memory.private[0]
+    _take_time(private)
+    record = log.records[number & (len(log.records) - 1)]
+    record.order_id = record.price_ticks = record.terms = 0
+    record.client_order_id = np.uint64(0)
+    record.quantity = private.admission = private.admission_wanted
+    record.kind = CommandKind.ADMIT
+    record.side = record.order_type = record.time_in_force = record.self_trade = record.modifiers = record.instrument = 0
+    record.command_id, record.time_ns = number, private.sweep_time_ns  # lane 0, whose positions are log numbers
+    return 1
+
+
+@inlined
+def _wake_keeper(memory):
+    """The log has grown: wake the keeper, if it sleeps."""
+    fence_full()  # (F) pairs with (G) in keeper.writing: either it sees the new tail, or we see that it sleeps
+    parked = memory.keeper_parked[0]
+    if load_relaxed(parked, "parked") != 0 and exchange(parked, "parked", 0) != 0:
+        futex_wake(memory.keeper_parked.ctypes.data)
 
 
 @inlined
@@ -85,9 +163,7 @@ def _sweep_lane(memory, policy, outputs, log, session, tail):
     position, count, mask = state.position, 0, len(log.records) - 1
     if not has_command(memory.lanes[session], policy.lane_capacity, position):
         return 0
-    if private.sweep_time_ns == 0:
-        private.now_ns = monotonic_ns()
-        private.sweep_time_ns = private.now_ns + private.clock_offset_ns
+    _take_time(private)
     while count < policy.budget:
         record = log.words[(tail + count) & mask]
         if not take(memory.lanes[session], policy.lane_capacity, position, record):
@@ -109,7 +185,9 @@ def sweep(memory, policy, outputs, log):
     behind = tail
     private.sweep_time_ns = 0
     hot_count = private.hot_count
-    room = min(len(log.records), len(outputs.events)) // 2
+    room = room_of(memory, policy, outputs, log)
+    if private.admission_wanted != private.admission and room > 0:
+        behind += _append_admit(memory, log, tail)
     index = private.rotation
     for _ in range(hot_count):
         if behind - tail + policy.budget > room:
@@ -129,6 +207,8 @@ def sweep(memory, policy, outputs, log):
     for index in range(hot_count):
         session = memory.hot[index]
         store_release(memory.lane_heads[session], "head", memory.lane_state[session].position)
+    if policy.has_journal:
+        _wake_keeper(memory)
     return behind - tail
 
 

@@ -7,7 +7,7 @@ reports ascending, reports[s].tail. Every number is a release store (A): it pair
 
 from __future__ import annotations
 
-from shm_exchange._intrinsics import store_release
+from shm_exchange._intrinsics import store_relaxed, store_release
 from shm_exchange._jit import inlined
 from shm_exchange.engine.outputs import slot_of
 
@@ -26,6 +26,18 @@ def publish_events(book, outputs, words):
 
 
 @inlined
+def publish_session(book, tails, session, skipped):
+    """What everybody may know of a session, as it stands at the end of this batch."""
+    record, tail = book.sessions[session], tails[session]
+    store_relaxed(tail, "skipped", skipped)
+    store_relaxed(tail, "open_orders", record.open_orders)
+    store_relaxed(tail, "account", record.account)
+    store_relaxed(tail, "logged_on", record.logged_on)
+    store_relaxed(tail, "name_low", record.name_low)
+    store_relaxed(tail, "name_high", record.name_high)
+
+
+@inlined
 def publish_reports(book, outputs, tails):
     """Number every report since the last call, session by session, then move the sessions' tails; returns how many."""
     published = 0
@@ -38,9 +50,6 @@ def publish_reports(book, outputs, tails):
         published += behind - output.unpublished
         output.unpublished = behind
         output.skipping = 0
-        tail = tails[session]
-        store_release(tail, "skipped", output.skipped)
-        store_release(tail, "open_orders", book.sessions[session].open_orders)
-        store_release(tail, "account", book.sessions[session].account)
-        store_release(tail, "tail", behind)
+        publish_session(book, tails, session, output.skipped)
+        store_release(tails[session], "tail", behind)
     return published

@@ -6,18 +6,19 @@ import os
 
 import numpy as np
 
-from shm_exchange.domain.config import ExchangeConfig
+from shm_exchange.domain.config import ExchangeConfig, JournalConfig, Term
+from shm_exchange.domain.enums import JournalMode
 from shm_exchange.domain.errors import ConfigError, LayoutMismatch
 from shm_exchange.domain.instrument import Instrument
 from shm_exchange.domain.limits import INSTRUMENTS_MAX, PRICE_TICKS_MAX
-from shm_exchange.layout.headers import CONFIG, INSTRUMENT
-from shm_exchange.layout.regions import INSTRUMENTS_OFFSET
+from shm_exchange.layout.headers import CONFIG, INSTRUMENT, JOURNAL
+from shm_exchange.layout.regions import INSTRUMENTS_OFFSET, layout_of
 
 _SIZES = [name for name in CONFIG.names or () if name not in ("instrument_count", "_reserved")]
 
 
-def write_config(fd: int, config: ExchangeConfig) -> None:
-    """Store the configuration in a new data file."""
+def write_config(fd: int, config: ExchangeConfig, journal: JournalConfig, term: Term) -> None:
+    """Store the configuration, and where its journal goes on, in a new data file."""
     head = np.zeros(1, CONFIG)
     head["instrument_count"] = len(config.instruments)
     for name in _SIZES:
@@ -29,6 +30,11 @@ def write_config(fd: int, config: ExchangeConfig) -> None:
         record["min_ticks"], record["max_ticks"] = instrument.min_ticks, instrument.max_ticks
     os.pwrite(fd, head.tobytes(), 0)
     os.pwrite(fd, instruments.tobytes(), INSTRUMENTS_OFFSET)
+    kept = np.zeros(1, JOURNAL)
+    kept["mode"], kept["directory"] = journal.mode, journal.directory.encode()
+    kept["segment_records"], kept["checkpoint_commands"] = journal.segment_records, journal.checkpoint_commands
+    kept["term"], kept["first_sequence"] = term
+    os.pwrite(fd, kept.tobytes(), layout_of(config).regions["journal"].offset)
 
 
 def read_config(fd: int, name: str) -> ExchangeConfig:
@@ -42,6 +48,17 @@ def read_config(fd: int, name: str) -> ExchangeConfig:
         return ExchangeConfig(name, tuple(_instrument(record) for record in instruments), **{size: int(head[size]) for size in _SIZES})
     except (ConfigError, UnicodeDecodeError, ArithmeticError) as error:
         raise _damaged(name, str(error)) from error
+
+
+def read_journal(fd: int, config: ExchangeConfig) -> tuple[JournalConfig, Term]:
+    """What the creator stored of the journal and the term. Raises LayoutMismatch where it makes no sense."""
+    kept = _read(fd, JOURNAL, 1, layout_of(config).regions["journal"].offset, config.name)[0]
+    try:
+        directory = bytes(kept["directory"]).decode()
+        journal = JournalConfig(JournalMode(int(kept["mode"])), directory, int(kept["segment_records"]), int(kept["checkpoint_commands"]))
+    except ValueError as error:
+        raise _damaged(config.name, str(error)) from error
+    return journal, Term(int(kept["term"]), int(kept["first_sequence"]))
 
 
 def _instrument(record: np.void) -> Instrument:

@@ -3,6 +3,7 @@
     byte 0                  the matcher
     byte n, 1 … 1023        the process that has session n
     byte 2^20               the supervisor
+    byte 2^20 + 3           the keeper
     byte 2^20 + 1           the attach mutex: held for the moment in which a session is looked up and taken
     all bytes at once       a reaper: gets it only while nobody holds any byte, so whoever meets it waits a moment instead of giving up
 
@@ -30,6 +31,7 @@ MATCHER_BYTE = 0
 SUPERVISOR_BYTE = 1 << 20
 ATTACH_BYTE = SUPERVISOR_BYTE + 1
 _REAPER_BYTE = SUPERVISOR_BYTE + 2
+KEEPER_BYTE = SUPERVISOR_BYTE + 3
 _TO_THE_END = 0
 
 _FLOCK = struct.Struct("hhqqi4x")

@@ -23,14 +23,14 @@ from typing import Any, Self, TypeAlias
 
 import numpy as np
 
-from shm_exchange.domain.config import ExchangeConfig
+from shm_exchange.domain.config import FIRST_TERM, ExchangeConfig, JournalConfig, Term
 from shm_exchange.domain.errors import ExchangeError, ExchangeNotFound, LayoutMismatch, NotEnoughMemory
 from shm_exchange.domain.names import nearest
 from shm_exchange.layout.digest import LAYOUT_VERSION, layout_digest
 from shm_exchange.layout.headers import MAGIC
 from shm_exchange.layout.regions import Layout, Region, Writer, layout_of
-from shm_exchange.shm.header import read_config, write_config
-from shm_exchange.shm.locks import ATTACH_BYTE, MATCHER_BYTE, SUPERVISOR_BYTE
+from shm_exchange.shm.header import read_config, read_journal, write_config
+from shm_exchange.shm.locks import ATTACH_BYTE, KEEPER_BYTE, MATCHER_BYTE, SUPERVISOR_BYTE
 from shm_exchange.shm.mapping import Mapping
 from shm_exchange.shm.registry import exchanges
 from shm_exchange.shm.root import SHM_DIR, Root, claim, data_path, open_own
@@ -38,7 +38,7 @@ from shm_exchange.shm.space import check_room, new_file, room_for
 
 Records: TypeAlias = "np.recarray[Any, Any]"
 _POLL_SECONDS = 0.001
-_BYTE = {Writer.SUPERVISOR: SUPERVISOR_BYTE, Writer.MATCHER: MATCHER_BYTE}
+_BYTE = {Writer.SUPERVISOR: SUPERVISOR_BYTE, Writer.MATCHER: MATCHER_BYTE, Writer.KEEPER: KEEPER_BYTE}
 
 
 class Segment:
@@ -48,7 +48,9 @@ class Segment:
         self.config = config
         self.name = config.name
         self.layout: Layout = layout_of(config)
+        self.directory = root.directory
         self.generation = generation
+        self.journal, self.term = read_journal(fd, config)
         self._root = root
         self._all = Mapping(fd, 0, self.layout.size, populate=populate)
         self._own: list[Mapping] = []
@@ -80,9 +82,18 @@ class Segment:
         """Take a session's byte, or MATCHER_BYTE; False when a living process has it. Raises ExchangeNotFound when the exchange is gone."""
         return self._root.locks.try_lock(byte) and self._still_there(byte)
 
+    def await_lock(self, byte: int) -> None:
+        """Take a byte as soon as whoever has it ends, however long that takes. Raises ExchangeNotFound when the exchange is gone by then."""
+        self._root.locks.lock(byte)
+        self._still_there(byte)
+
     def release(self, byte: int) -> None:
         """Give a byte back."""
         self._root.locks.release(byte)
+
+    def holds(self, byte: int) -> bool:
+        """Whether this very Segment holds the byte."""
+        return self._root.locks.holds(byte)
 
     def is_held(self, byte: int) -> bool:
         """Whether any living process, this one included, holds the byte: the only way to say that somebody is alive."""
@@ -107,6 +118,11 @@ class Segment:
     def matcher_alive(self) -> bool:
         """Whether a matcher lives."""
         return self.is_held(MATCHER_BYTE)
+
+    @property
+    def keeper_alive(self) -> bool:
+        """Whether a keeper lives."""
+        return self.is_held(KEEPER_BYTE)
 
     @property
     def is_current(self) -> bool:
@@ -163,8 +179,11 @@ def _all_sessions(mapping: Mapping, region: Region, layout: Layout) -> Records:
     return (rows[:, 0] if region.count == 1 else rows).view(np.recarray)
 
 
-def create(config: ExchangeConfig, directory: str | Path = SHM_DIR) -> Segment:
-    """A new exchange, whose supervisor byte the Segment holds. Raises ExchangeRunning, NotEnoughMemory; then nothing of it is left."""
+def create(config: ExchangeConfig, directory: str | Path = SHM_DIR, journal: JournalConfig | None = None, term: Term = FIRST_TERM) -> Segment:
+    """A new exchange, whose supervisor byte the Segment holds, with no journal unless one is given.
+
+    `term`: where a journal that is continued ends. Raises ExchangeRunning, NotEnoughMemory; then nothing of it is left.
+    """
     if not Path(directory).is_dir():
         raise NotEnoughMemory(f"there is no {directory}, where shared memory lives: mount it with `mount -t tmpfs tmpfs {directory}`")
     with room_for(config, directory), ExitStack() as undo:
@@ -175,7 +194,7 @@ def create(config: ExchangeConfig, directory: str | Path = SHM_DIR) -> Segment:
         generation = time.time_ns()
         fd = new_file(data_path(config.name, generation, directory), layout_of(config).size)
         undo.callback(os.close, fd)
-        write_config(fd, config)
+        write_config(fd, config, journal or JournalConfig(), term)
         segment = Segment(root, fd, read_config(fd, config.name), generation)
         undo.pop_all()
         undo.callback(segment.close)

@@ -14,7 +14,7 @@ import sys
 from typing import Any
 
 from shm_exchange.domain.errors import ExchangeError
-from shm_exchange.domain.packing import unpacked_config
+from shm_exchange.domain.packing import unpacked_config, unpacked_journal
 from shm_exchange.runtime.channel import Channel
 from shm_exchange.runtime.logs import log_as_told
 from shm_exchange.runtime.pidfd import open_pidfd
@@ -56,7 +56,14 @@ def _pidfd_of_parent(order: dict[str, Any] | None) -> int | None:
 def _supervise(order: dict[str, Any], signals: SignalPipe, channel: Channel, caller: int) -> int:
     abort_on = (signals.fileno(), channel.reader, caller)
     try:
-        supervisor = Supervisor(unpacked_config(order["config"]), directory=order["directory"], core=order["core"], abort_on=abort_on)
+        supervisor = Supervisor(
+            unpacked_config(order["config"]),
+            directory=order["directory"],
+            cores=(order["core"], None),
+            abort_on=abort_on,
+            journal=unpacked_journal(order["journal"]),
+            forgets=order["forgets"],
+        )
     except (ExchangeError, OSError) as error:
         said = error if isinstance(error, ExchangeError) else ExchangeError(f"cannot make an exchange in {order['directory']}: {error}")
         channel.send(error=packed_error(said))

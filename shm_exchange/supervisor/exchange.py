@@ -12,6 +12,7 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from itertools import cycle, islice
+from pathlib import Path
 from typing import Any, Self, TypeVar, overload
 
 from shm_exchange.domain.config import ExchangeConfig
@@ -23,6 +24,7 @@ from shm_exchange.runtime.interactive import is_interactive
 from shm_exchange.runtime.warm import ensure_warm
 from shm_exchange.shm import SHM_DIR, Segment, attach
 from shm_exchange.supervisor.control import Verdict
+from shm_exchange.supervisor.kept import kept_of
 from shm_exchange.supervisor.owned import OwnedSupervisor
 from shm_exchange.supervisor.remote import stop_segment, verify_exchange
 from shm_exchange.supervisor.spawn import Child, Task, function_name, packed_arguments, session_names
@@ -54,22 +56,36 @@ class Exchange:
             atexit.register(self._stop_at_exit)
 
     @classmethod
-    def start(cls, name: str, instruments: Iterable[Instrument], *, core: int | None = None, **sizes: int) -> Self:
+    def start(
+        cls,
+        name: str,
+        instruments: Iterable[Instrument],
+        *,
+        core: int | None = None,
+        journal: str = "off",
+        journal_directory: str | Path | None = None,
+        **sizes: int,
+    ) -> Self:
         """Start an exchange that ends with this process, or with `stop`, or at the end of a `with` block.
 
         A child process makes the memory and starts the matcher, pinned to `core` if that is given; kernels are compiled first where no cache has
         them. `sizes` are those of ExchangeConfig: max_orders, max_sessions, lane_capacity, depth … In a notebook or at a prompt, one of that name
-        that this very process started is stopped first: so a cell can be run again. Raises ExchangeRunning, NotEnoughMemory, ConfigError,
-        ProcessDied.
+        that this very process started is stopped first: so a cell can be run again.
+
+        journal: "off"; "async" (accepted orders survive every kill -9); "group" or "sync" (and every loss of power: reports wait for the disk). It is
+        written to `journal_directory`, which must be empty; without one, to a temporary folder that a clean stop removes.
+
+        Raises ExchangeRunning, NotEnoughMemory, ConfigError, JournalError, ProcessDied.
         """
         config = config_of(name, instruments, sizes)
         if core is not None:
             checked_cores(core)
+        kept = kept_of(journal, journal_directory)
         ensure_warm()
         former = _ours.get(name)
         if former is not None and former._pid == os.getpid() and is_interactive():  # noqa: SLF001
             former.stop()
-        owned = OwnedSupervisor(config, SHM_DIR, core, _load_client)
+        owned = OwnedSupervisor(config, SHM_DIR, core, kept, _load_client)
         try:
             return cls(attach(name, write=True, populate=False), owned)
         except BaseException:

@@ -23,7 +23,8 @@ from shm_exchange.domain.instrument import Instrument
 from shm_exchange.engine.apply import apply
 from shm_exchange.engine.check import book_hash, check_book, state_hash
 from shm_exchange.layout.records import COMMAND
-from shm_exchange.matcher.process import MatcherProcess, open_bundles
+from shm_exchange.matcher.process import MatcherProcess
+from shm_exchange.matcher.rehearsal import rehearse
 from shm_exchange.matcher.step import process
 from shm_exchange.participants.drive import Course, drive
 from shm_exchange.participants.flow import warm_kernels
@@ -45,7 +46,7 @@ class _Tour:
             ("rules of the book and its checks", self.book),
             ("matching", self.matching),
             ("publishing", self.publishing),
-            ("the matcher's loop", self.loop),
+            ("the matcher's loop, and recovery", self.loop),
             ("gateway: submit, poll, wait", self.gateway),
             ("snapshots and events", self.readers),
             ("replica of the book", self.replica),
@@ -59,7 +60,7 @@ class _Tour:
         self._open.callback(create(config).destroy)
         self._segment = self._open.enter_context(attach(self._name, write=True))
         self._matcher = MatcherProcess(self._segment)
-        self._bundles = open_bundles(self._segment)
+        self._bundles = self._matcher.bundles
         check_book(self._bundles.book)
         state_hash(self._bundles.book)
         book_hash(self._bundles.book, 0)
@@ -71,7 +72,7 @@ class _Tour:
         process(self._bundles.memory, *self._bundles[2:], 0)
 
     def loop(self) -> None:
-        self._matcher.warm()
+        rehearse()
         thread = threading.Thread(target=self._matcher.run, name="matcher", daemon=True)
         self._matcher.announce()
         thread.start()

@@ -11,15 +11,17 @@ from typing import Any
 
 from shm_exchange.domain.config import ExchangeConfig
 from shm_exchange.domain.errors import ExchangeError, ExchangeNotFound, ProcessDied
-from shm_exchange.domain.packing import packed_config
+from shm_exchange.domain.packing import packed_config, packed_journal
 from shm_exchange.runtime import pidfd
 from shm_exchange.runtime.channel import Channel
 from shm_exchange.runtime.launch import launch
-from shm_exchange.supervisor.supervisor import died
+from shm_exchange.supervisor.crew import died
+from shm_exchange.supervisor.kept import NOTHING_KEPT, Kept
 from shm_exchange.supervisor.wire import unpacked_error
 
 MODULE = "shm_exchange.supervisor"
 _STOP_SECONDS = 15.0
+
 _GRACE_SECONDS = 2.0
 
 
@@ -29,7 +31,9 @@ class OwnedSupervisor:
     Raises what it could not do: ExchangeRunning, NotEnoughMemory, ConfigError, ProcessDied.
     """
 
-    def __init__(self, config: ExchangeConfig, directory: str | Path, core: int | None, meanwhile: Callable[[], object] = bool) -> None:
+    def __init__(
+        self, config: ExchangeConfig, directory: str | Path, core: int | None, kept: Kept = NOTHING_KEPT, meanwhile: Callable[[], object] = bool
+    ) -> None:
         self._name = config.name
         self._process = launch(MODULE, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         assert self._process.stdin is not None
@@ -39,7 +43,8 @@ class OwnedSupervisor:
         self._requests = 0
         self.pid = self._process.pid
         try:
-            self._send(config=packed_config(config), directory=str(directory), core=core, caller=os.getpid())
+            journal = packed_journal(kept.journal)
+            self._send(config=packed_config(config), directory=str(directory), core=core, caller=os.getpid(), journal=journal, forgets=kept.forgets)
             meanwhile()
             answer = self._receive(None)
         except BaseException:

@@ -1,7 +1,9 @@
-"""What a supervisor waits for: signals, the end of its matcher, the end of its caller, requests; and once a second it counts processes.
+"""What a supervisor waits for: signals, requests, the end of its caller, of any of its crew or of a session's process.
 
-In the foreground (`shm-exchange run`) it ends with SIGINT or SIGTERM, or when the matcher died. As the child of `Exchange.start` it ends when it is
-told to, or when its caller died or closed the pipe; after its matcher died it goes on to say so to whoever asks.
+Once a second it counts processes.
+
+In the foreground (`shm-exchange run`) it ends with SIGINT or SIGTERM, or when the exchange had to be given up. As the child of `Exchange.start` it
+ends when it is told to, or when its caller died or closed the pipe; after the exchange was given up it goes on to say so to whoever asks.
 """
 
 from __future__ import annotations
@@ -29,7 +31,7 @@ def supervisor_signals(*more: signal.Signals) -> SignalPipe:
 
 
 def serve_in_foreground(supervisor: Supervisor, signals: SignalPipe) -> str:
-    """Until a signal of `signals` asks to end: "" then; or what became of the matcher when it died first. The caller stops the supervisor."""
+    """Until a signal of `signals` asks to end: "" then; or why the exchange was given up first. The caller stops the supervisor."""
     return _Service(supervisor, signals).run()
 
 
@@ -53,14 +55,17 @@ class _Service:
 
     def _loop(self) -> str:
         while True:
-            ready = pidfd.readable(self._sources(), _TICK_SECONDS)
+            watched = self._supervisor.pidfds()
+            ready = pidfd.readable([*self._sources(), *watched], _TICK_SECONDS)
             if self._signals.fileno() in ready and self._signals.taken() - {PLEASE_VERIFY}:
                 return ""
             if self._wishes.fileno() in ready and self._wishes.taken():
                 self._verify()
             if self._caller in ready:
                 return ""
-            if self._supervisor.matcher.pidfd in ready and (death := self._mourn()):
+            if not ready or ready.intersection(watched):
+                self._supervisor.attend()
+            if not self._mourned and self._supervisor.matcher_death and (death := self._mourn()):
                 return death
             if self._channel is not None and self._channel.reader in ready and self._requested(self._channel):
                 return ""
@@ -69,8 +74,6 @@ class _Service:
 
     def _sources(self) -> list[int]:
         sources = [self._signals.fileno(), self._wishes.fileno()]
-        if not self._mourned:
-            sources.append(self._supervisor.matcher.pidfd)
         if self._channel is not None and self._caller is not None:
             sources += [self._channel.reader, self._caller]
         return sources
@@ -83,7 +86,7 @@ class _Service:
             _log.error("%s", error)
 
     def _mourn(self) -> str:
-        """The matcher died. In the foreground that is the end; a caller is told now, and again by every answer."""
+        """The exchange was given up. In the foreground that is the end; a caller is told now, and again by every answer."""
         self._mourned = True
         death = self._supervisor.matcher_death
         if self._channel is None:

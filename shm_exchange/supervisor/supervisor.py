@@ -1,10 +1,7 @@
-"""The supervisor: makes the memory, starts the matcher in it, watches, and removes everything in the end.
+"""The supervisor: makes the memory, or takes it over; lets a crew match and keep in it, and removes everything in the end.
 
 Used in the process of `shm-exchange run`, and in a child process of its own by `Exchange.start`. It holds the supervisor byte; nobody asks it on an
-order's way, and nothing waits for it.
-
-Until journals exist a dead matcher is not restarted: its book was private memory. It is said in words, and what is left is an exchange that can only
-be stopped.
+order's way, and nothing waits for it. Beside its crew it looks after sessions whose processes died: it says DISCONNECT in their lanes.
 """
 
 from __future__ import annotations
@@ -14,19 +11,20 @@ import os
 from collections.abc import Iterable
 from contextlib import ExitStack
 from pathlib import Path
+from shutil import rmtree
 from typing import Self
 
-from shm_exchange.domain.config import ExchangeConfig
-from shm_exchange.domain.errors import ProcessDied
+from shm_exchange.domain.config import FIRST_TERM, ExchangeConfig, JournalConfig, Term
+from shm_exchange.domain.errors import ExchangeRunning, ProcessDied
 from shm_exchange.runtime import pidfd
 from shm_exchange.runtime.affinity import checked_cores
-from shm_exchange.shm import SHM_DIR, create
+from shm_exchange.shm import SHM_DIR, SUPERVISOR_BYTE, Segment, attach, create
 from shm_exchange.supervisor.control import Control, Verdict
-from shm_exchange.supervisor.matcher import MatcherChild
+from shm_exchange.supervisor.crew import Crew
+from shm_exchange.supervisor.departures import Departures
+from shm_exchange.supervisor.role import FoundProcess
 from shm_exchange.supervisor.status import living_owners
 
-READY_SECONDS = 120.0
-"""For loading kernels from the cache. Compiling them is `ensure_warm`'s business, beforehand."""
 VERIFY_SECONDS = 60.0
 _GRACE_SECONDS = 2.0
 _log = logging.getLogger(__name__)
@@ -35,10 +33,11 @@ _PROCESSES_AT_LEAST = 2
 
 
 class Supervisor:
-    """An exchange that this process runs. Raises what `shm.create` raises, ConfigError, and ProcessDied when the matcher cannot start.
+    """An exchange that this process runs. Raises what `shm.create` raises, ConfigError, and ProcessDied when the matcher or the keeper cannot start.
 
-    `core` pins the matcher. `end_with_parent`: the matcher ends when this process dies; else it goes on, and `shm-exchange stop` ends it.
-    `abort_on`: descriptors that, readable, break off a start.
+    `cores` pin the matcher and the keeper. `end_with_parent`: they end when this process dies; else they go on, and `shm-exchange stop` ends them.
+    `abort_on`: descriptors that, readable, break off a start. `journal`, `term`: where the log is kept and goes on; `forgets`: the journal's
+    folder is removed with the memory.
     """
 
     def __init__(
@@ -46,42 +45,83 @@ class Supervisor:
         config: ExchangeConfig,
         *,
         directory: str | Path = SHM_DIR,
-        core: int | None = None,
+        cores: tuple[int | None, int | None] = (None, None),
         end_with_parent: bool = True,
         abort_on: Iterable[int] = (),
+        journal: JournalConfig | None = None,
+        term: Term = FIRST_TERM,
+        forgets: bool = False,
     ) -> None:
-        if core is not None:
-            checked_cores(core)
-        self.name = config.name
-        self._charges: dict[int, int] = {}
-        self._stopped = False
+        _check_cores(cores)
         with ExitStack() as undo:
-            self.segment = create(config, directory)
+            self._take(create(config, directory, journal, term), cores, end_with_parent=end_with_parent)
+            self._forgets = forgets
             undo.callback(self.segment.destroy)
-            self.control = Control(self.segment)
-            self.control.set_processes(_PROCESSES_AT_LEAST)
-            self.matcher = MatcherChild(config.name, directory, core, end_with_parent=end_with_parent)
-            undo.callback(self.matcher.close)
-            undo.callback(self.matcher.kill)
-            self.matcher.await_ready(READY_SECONDS, abort_on)
-            _log.info("exchange %r runs: %d bytes of shared memory, matcher process %d", self.name, self.segment.layout.size, self.matcher.pid)
+            undo.callback(self.crew.discard)
+            self.crew.start(abort_on)
             undo.pop_all()
+        _log.info("exchange %r runs: %d bytes of shared memory, matcher process %d", self.name, self.segment.layout.size, self.matcher.pid)
+
+    @classmethod
+    def adopt(cls, name: str, *, directory: str | Path = SHM_DIR, cores: tuple[int | None, int | None] = (None, None)) -> Self:
+        """Take over an exchange whose supervisor died; whoever of its crew died too is replaced. Raises ExchangeRunning, ExchangeNotFound."""
+        _check_cores(cores)
+        segment = attach(name, directory, write=True, dead_ok=True)
+        if not segment.try_lock(SUPERVISOR_BYTE):
+            segment.close()
+            raise ExchangeRunning(f"exchange {name!r} has a living supervisor, which nobody need replace")
+        self = cls.__new__(cls)
+        with ExitStack() as undo:
+            undo.callback(segment.close)
+            self._take(segment, cores, end_with_parent=False)
+            self.crew.adopt()
+            self.crew.start()
+            undo.pop_all()
+        _log.info("exchange %r is taken over: matcher process %d", name, self.matcher.pid)
+        return self
+
+    def _take(self, segment: Segment, cores: tuple[int | None, int | None], *, end_with_parent: bool) -> None:
+        self.name, self.segment = segment.name, segment
+        self._charges: dict[int, int] = {}
+        self._stopped = self._forgets = False
+        self.control = Control(segment)
+        self.control.set_processes(_PROCESSES_AT_LEAST)
+        self.crew = Crew(segment, segment.directory, cores, end_with_parent=end_with_parent)
+        self.departures = Departures(segment)
+
+    @property
+    def matcher(self) -> FoundProcess:
+        """The process that matches now, or was the last to."""
+        assert self.crew.matcher is not None
+        return self.crew.matcher
 
     @property
     def matcher_death(self) -> str:
-        """What became of a matcher that ended unasked, and what to do; nothing while it lives."""
-        if self._stopped or not self.matcher.has_ended():
-            return ""
-        return died(
-            f"the matcher of exchange {self.name!r}", self.matcher.death(), "without a journal its book cannot be rebuilt: stop and start again"
-        )
+        """Why the exchange was given up, and what to do; nothing while it goes on."""
+        return self.crew.lost
+
+    def pidfds(self) -> list[int]:
+        """Readable when somebody has ended whom we look after."""
+        return [*(self.crew.pidfds() if not self.crew.lost else []), *self.departures.pidfds()]
+
+    def attend(self) -> None:
+        """Replace whoever of the crew has ended, and take leave of sessions whose processes died. Call it now and then, too."""
+        self.crew.attend()
+        if not self.crew.lost:
+            self.departures.attend()
 
     def verify(self, timeout: float = VERIFY_SECONDS) -> Verdict:
         """Let the matcher check and hash its book between two commands. Raises ProcessDied, ExchangeError."""
-        verdict = self.control.verify(self.matcher.has_ended, timeout)
+        verdict = self.control.verify(self._is_lost, timeout)
         if verdict is None:
             raise ProcessDied(self.matcher_death)
         return verdict
+
+    def _is_lost(self, seconds: float) -> bool:
+        """Wait so long, or for a death, and see to it; whether the exchange was given up."""
+        if pidfd.readable(self.crew.pidfds(), seconds):
+            self.crew.attend()
+        return bool(self.matcher_death)
 
     def take_charge(self, pids: Iterable[int]) -> None:
         """Processes that belong to the exchange: they count for the spin policy, and end with it at the latest. Caller: their parent waits for us."""
@@ -96,18 +136,19 @@ class Supervisor:
         self.control.set_processes(max(_PROCESSES_AT_LEAST, 1 + len(others)))
 
     def stop(self) -> str:
-        """End the matcher and everything in our charge, and remove the memory. Returns what was wrong with the matcher's end. Again is harmless."""
+        """End the crew and everything in our charge, and remove the memory. Returns what was wrong with an end. Again is harmless."""
         if self._stopped:
             return ""
-        trouble = self.matcher_death
+        self.crew.attend()
         self._end_charges()
-        if not trouble:
-            self.control.ask_to_stop()
-            wrong = self.matcher.await_end()
-            trouble = wrong and f"the matcher of exchange {self.name!r} ended badly: {wrong}"
+        self.control.ask_to_stop()
+        ended = self.crew.stop()
+        trouble = self.matcher_death or ended
         self._stopped = True
-        self.matcher.close()
+        self.departures.close()
         self.segment.destroy()
+        if self._forgets and not trouble:
+            rmtree(self.segment.journal.directory)
         _log.info("exchange %r has ended and its memory is removed%s", self.name, f": {trouble}" if trouble else "")
         return trouble
 
@@ -131,9 +172,7 @@ class Supervisor:
         os.close(handle)
 
 
-def died(who: str, how: str, then: str) -> str:
-    """One sentence about a death, and below it whatever the dead said."""
-    first, _, rest = how.partition("\n")
-    verb = "was killed" if first.startswith("killed") else "ended"
-    how = first.removeprefix("killed") if first.startswith("killed") else f" with {first}"
-    return f"{who} {verb}{how}; {then}" + (f"\n{rest}" if rest else "")
+def _check_cores(cores: tuple[int | None, int | None]) -> None:
+    """Raises ConfigError for a core that cannot be used."""
+    if wanted := [core for core in cores if core is not None]:
+        checked_cores(wanted)
