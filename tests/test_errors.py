@@ -8,14 +8,19 @@ import re
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
 
 from shm_exchange import Gateway, Instrument, MarketView, Side
 from shm_exchange.domain import errors
-from shm_exchange.domain.config import ExchangeConfig
+from shm_exchange.domain.config import ExchangeConfig, TermStart
 from shm_exchange.domain.errors import EventsLost, ExchangeError, ReportsLost, missing_extra
+from shm_exchange.journal.folder import segment_path
+from shm_exchange.journal.reading import Journal
+from shm_exchange.journal.segments import SegmentWriter
+from shm_exchange.layout.records import COMMAND_WORDS
 from shm_exchange.shm import attach, create
 from shm_exchange.shm import segment as segment_module
 from shm_exchange.shm import space as space_module
@@ -86,6 +91,16 @@ def _process_died(_: Supervisor, __: pytest.MonkeyPatch) -> None:
         supervisor.verify()
 
 
+def _journal_damaged(*_: object) -> None:
+    with TemporaryDirectory() as folder:
+        writer = SegmentWriter(folder, _config("kept"), TermStart(), 0, segment_records=64, durable_mode=True)
+        writer.append(np.zeros(64, COMMAND_WORDS), 0, 10)
+        writer.close(clean=True)
+        path = segment_path(Path(folder), 0)
+        path.write_bytes(path.read_bytes()[:-1] + b"!")
+        list(Journal(folder).records(0, 10))
+
+
 def _raise(error: Exception) -> None:
     raise error
 
@@ -136,6 +151,11 @@ SITUATIONS: dict[str, tuple[Raiser, str]] = {
     ),
     "SnapshotBusy": (_snapshot_busy, "the snapshot of ACME was overwritten [0-9]+ times while it was read; read again"),
     "HandleClosed": (_handle_closed, "this gateway cannot be used: it was closed"),
+    "JournalError": (lambda *_: Journal("/nowhere"), "cannot read the journal folder /nowhere: No such file or directory; name the folder that"),
+    "JournalDamaged": (
+        _journal_damaged,
+        r"/segment-0000000000000000.log, record 9 at byte \d+ \(number 9\) is damaged: it is not what was written there; restore the folder",
+    ),
     "ProcessDied": (_process_died, "the matcher of exchange 'dying-.* was killed by SIGKILL.*; .*stop and start again"),
     "MissingExtra": (
         lambda *_: _raise(missing_extra("top", ImportError(name="textual"))),

@@ -17,7 +17,7 @@ from typing import Annotated, Any
 
 import typer
 
-from shm_exchange.cli import clean, demo, doctor, end, look, replay, run, spawn, warm
+from shm_exchange.cli import clean, demo, doctor, end, journal, look, replay, run, spawn, warm
 from shm_exchange.cli.top.command import top
 from shm_exchange.domain.errors import ExchangeError
 
@@ -56,6 +56,7 @@ _COMMANDS: tuple[tuple[Callable[..., None], str], ...] = (
 """Each with an example that its help shows."""
 for _command, _example in _COMMANDS:
     app.command(_command.__name__.rstrip("_"), epilog=f"Example:  {_example}")(_command)
+app.add_typer(journal.app, name="journal")
 
 
 def _print_version(wanted: bool) -> None:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import Any
 
-from shm_exchange.domain.config import ExchangeConfig, JournalConfig
-from shm_exchange.domain.enums import JournalMode
+from shm_exchange.domain.config import ExchangeConfig
 from shm_exchange.domain.errors import ConfigError
 from shm_exchange.domain.instrument import Instrument
 from shm_exchange.domain.names import nearest
@@ -36,16 +35,6 @@ def packed_config(config: ExchangeConfig) -> dict[str, Any]:
 def unpacked_config(packed: dict[str, Any]) -> ExchangeConfig:
     """The inverse of `packed_config`. Raises ConfigError."""
     return config_of(packed["name"], (Instrument(**instrument) for instrument in packed["instruments"]), packed["sizes"])
-
-
-def packed_journal(journal: JournalConfig) -> dict[str, Any]:
-    """What is kept of the log, as JSON values."""
-    return {field.name: getattr(journal, field.name) for field in fields(JournalConfig)}
-
-
-def unpacked_journal(packed: dict[str, Any]) -> JournalConfig:
-    """The inverse of `packed_journal`. Raises ConfigError."""
-    return JournalConfig(**packed | {"mode": JournalMode(packed["mode"])})
 
 
 def _text(value: object) -> str | None:

@@ -6,7 +6,7 @@
     checkpoint-<sequence>.image          state of the engine at a number
     lock                                 under flock(2), which ends with its holder
 
-Readers take no lock. Folder and files are ours alone: 0700 and 0600, no links.
+Readers need no lock, but to find the end of a journal at rest they share it for a moment. Folder and files are ours alone: 0700 and 0600, no links.
 """
 
 from __future__ import annotations
@@ -16,6 +16,9 @@ import fcntl
 import os
 import re
 import stat
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from shm_exchange.domain.errors import ExchangeError, JournalError
@@ -25,6 +28,7 @@ RESERVE = "reserve.log"
 DURABLE = "durable"
 LOCK = "lock"
 TEMPORARY = ".tmp"
+_LOOK_SECONDS = 0.01
 _SEGMENT, _CHECKPOINT = re.compile(r"segment-(\d{16})\.log"), re.compile(r"checkpoint-(\d{16})\.image")
 
 
@@ -137,12 +141,12 @@ class FolderLock:
 
     def __init__(self, directory: Path) -> None:
         self._fd = open_file(directory / LOCK, os.O_RDWR | os.O_CREAT)
-        try:
-            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            holder = os.pread(self._fd, 20, 0).decode("ascii", "replace").strip() or "unknown"
-            self.close()
-            raise JournalError(f"the journal in {directory} is in use by process {holder}; stop its exchange, or use another folder") from None
+        while not _try_lock(self._fd, fcntl.LOCK_EX):
+            if not _try_lock(self._fd, fcntl.LOCK_SH):
+                holder = os.pread(self._fd, 20, 0).decode("ascii", "replace").strip() or "unknown"
+                self.close()
+                raise JournalError(f"the journal in {directory} is in use by process {holder}; stop its exchange, or use another folder")
+            time.sleep(_LOOK_SECONDS)  # only readers who are looking for its end
         os.ftruncate(self._fd, 0)
         os.pwrite(self._fd, f"{os.getpid()}\n".encode(), 0)
 
@@ -151,3 +155,25 @@ class FolderLock:
         fd, self._fd = self._fd, -1
         if fd >= 0:
             os.close(fd)
+
+
+@contextmanager
+def held_at_rest(directory: Path) -> Iterator[bool]:
+    """Within the block nobody begins to write, unless somebody does already: then this is False. Short blocks only, for a writer waits for it."""
+    try:
+        fd = open_file(directory / LOCK)
+    except FileNotFoundError:
+        yield True
+        return
+    try:
+        yield _try_lock(fd, fcntl.LOCK_SH)
+    finally:
+        os.close(fd)
+
+
+def _try_lock(fd: int, operation: int) -> bool:
+    try:
+        fcntl.flock(fd, operation | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -19,7 +19,7 @@ from shm_exchange.domain.config import ExchangeConfig, TermStart
 from shm_exchange.domain.errors import JournalDamaged, JournalError
 from shm_exchange.domain.limits import PAGE
 from shm_exchange.journal.durable import read_mark
-from shm_exchange.journal.folder import segment_paths
+from shm_exchange.journal.folder import held_at_rest, segment_paths
 from shm_exchange.journal.header import BadHeader, Segment, read_segment
 from shm_exchange.journal.segment_reader import Records, SegmentReader, has_bytes
 
@@ -31,7 +31,8 @@ class Journal:
     """The journal in a folder, as it stood when this was made.
 
     Without `end`, the folder must be at rest: the end is found by looking, and damage is told from a write that was never finished. With `end`,
-    its writer may be at work: only records below `end` are looked at, which must all be written (the keeper's archived word says so).
+    its writer may be at work: only records below `end` are looked at, which must all be written (the keeper's archived word says so). With
+    `live` it may be as well, and what is good so far is looked at. `open_journal` finds out which it is.
 
     Raises JournalError where there is no journal, or one of another version, and JournalDamaged. Records below the durable mark are checked when
     they are read, all others also here.
@@ -48,11 +49,13 @@ class Journal:
     """Ascending. The first may begin below `first`."""
     cut: str
     """What lies behind the end and counts for nothing, in words; nothing where all is well."""
+    live: bool
+    """Whether somebody was writing it."""
     segments: list[Segment]
     """Ascending; each goes on where the one before it ends. The newest may be empty."""
 
-    def __init__(self, directory: Path | str, *, end: int | None = None) -> None:
-        self.directory = Path(directory)
+    def __init__(self, directory: Path | str, *, end: int | None = None, live: bool = False) -> None:
+        self.directory, self.live = Path(directory), live
         self.durable = read_mark(self.directory).sequence
         self.segments, self.cut = read_segments(self.directory, self.durable, end)
         if not self.segments:
@@ -75,7 +78,7 @@ class Journal:
             raise JournalError(
                 f"the journal in {self.directory} holds records {self.first} to {self.end - 1}; {first} to {last - 1} are not all there"
             )
-        for segment, behind in zip(self.segments, self._limits(self.end), strict=True):
+        for segment, behind in self.spans():
             if segment.first < last and first < behind:
                 yield from self._records_of(segment, max(first, segment.first), min(last, behind), chunk)
 
@@ -85,9 +88,12 @@ class Journal:
             raise JournalError(f"the journal in {self.directory} holds records {self.first} to {self.end - 1}, and not {sequence}")
         return self.segments[bisect_right([segment.first for segment in self.segments], sequence) - 1].term.term
 
-    def _limits(self, end: int) -> list[int]:
-        """Of each segment, the number behind its last record; where the newest ends is `end`."""
-        return [*(segment.first for segment in self.segments[1:]), end]
+    def spans(self) -> list[tuple[Segment, int]]:
+        """Each segment, and the number behind its last record."""
+        return self._spans(self.end)
+
+    def _spans(self, end: int) -> list[tuple[Segment, int]]:
+        return list(zip(self.segments, [*(segment.first for segment in self.segments[1:]), end], strict=True))
 
     def _records_of(self, segment: Segment, first: int, last: int, chunk: int) -> Iterator[Records]:
         with SegmentReader(segment, chunk) as reader:
@@ -112,12 +118,14 @@ class Journal:
 
     def _found_end(self) -> int:
         """The first number at or behind the durable mark whose record is not good. Raises JournalDamaged where it should be, or good ones follow."""
-        spans = list(zip(self.segments, self._limits(self.segments[-1].limit), strict=True))
+        spans = self._spans(self.segments[-1].limit)
         for segment, limit in spans:
             there = min(limit, self.durable)
             if segment.path.stat().st_size < segment.offset(there) or (segment is self.segments[-1] and self.durable > limit):
                 raise self._damaged(segment, there, f"the file ends too early, since all below number {self.durable} were on disk")
-        end = next((bad for segment, limit in spans if (bad := self._first_bad(segment, limit)) < limit), spans[-1][1])
+        end: int = next((bad for segment, limit in spans if (bad := self._first_bad(segment, limit)) < limit), spans[-1][1])
+        if self.live:
+            return end
         for segment, limit in spans:
             if limit > end and (good := self._first_good(segment, limit, end)) < limit:
                 where = next(one for one, behind in spans if end < behind)
@@ -142,6 +150,12 @@ class Journal:
 
     def _damaged(self, segment: Segment, sequence: int, why: str) -> JournalDamaged:
         return JournalDamaged(f"{segment.place(sequence)} is damaged: {why}; {_CURE}")
+
+
+def open_journal(directory: Path | str) -> Journal:
+    """The journal in a folder, whether or not somebody writes it at this moment. Raises as Journal does."""
+    with held_at_rest(Path(directory)) as at_rest:
+        return Journal(directory, live=not at_rest)
 
 
 def read_segments(directory: Path, durable: int, end: int | None = None) -> tuple[list[Segment], str]:

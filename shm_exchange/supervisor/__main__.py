@@ -14,14 +14,14 @@ import sys
 from typing import Any
 
 from shm_exchange.domain.errors import ExchangeError
-from shm_exchange.domain.packing import unpacked_config, unpacked_journal
+from shm_exchange.domain.packing import unpacked_config
 from shm_exchange.runtime.channel import Channel
 from shm_exchange.runtime.logs import log_as_told
 from shm_exchange.runtime.pidfd import open_pidfd
 from shm_exchange.runtime.signals import SignalPipe
 from shm_exchange.supervisor.serve import serve_caller, supervisor_signals
 from shm_exchange.supervisor.supervisor import Supervisor
-from shm_exchange.supervisor.wire import packed_error
+from shm_exchange.supervisor.wire import packed_error, unpacked_journal
 
 _CALLER_GONE = 3
 

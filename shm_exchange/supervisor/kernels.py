@@ -13,15 +13,18 @@ import sys
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
+from tempfile import TemporaryDirectory
 
 import numpy as np
 
 from shm_exchange.client import BookReplica, EventFeed, Gateway, MarketView
-from shm_exchange.domain.config import ExchangeConfig
+from shm_exchange.domain.config import ExchangeConfig, TermStart
 from shm_exchange.domain.enums import Side
 from shm_exchange.domain.instrument import Instrument
 from shm_exchange.engine.apply import apply
 from shm_exchange.engine.check import book_hash, check_book, state_hash
+from shm_exchange.journal.reading import Journal
+from shm_exchange.journal.segments import SegmentWriter
 from shm_exchange.layout.records import COMMAND
 from shm_exchange.matcher.process import MatcherProcess
 from shm_exchange.matcher.rehearsal import rehearse
@@ -46,6 +49,7 @@ class _Tour:
             ("rules of the book and its checks", self.book),
             ("matching", self.matching),
             ("publishing", self.publishing),
+            ("journal files", self.journal),
             ("the matcher's loop, and recovery", self.loop),
             ("gateway: submit, poll, wait", self.gateway),
             ("snapshots and events", self.readers),
@@ -70,6 +74,14 @@ class _Tour:
 
     def publishing(self) -> None:
         process(self._bundles.memory, *self._bundles[2:], 0)
+
+    def journal(self) -> None:
+        config = self._segment.config
+        with TemporaryDirectory() as folder:
+            writer = SegmentWriter(folder, config, TermStart(), 0, segment_records=config.log_capacity, durable_mode=False)
+            writer.append(self._bundles.log.words, 0, 1)
+            writer.close(clean=True)
+            list(Journal(folder).records(0, 1))
 
     def loop(self) -> None:
         rehearse()

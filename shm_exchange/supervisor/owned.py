@@ -11,13 +11,13 @@ from typing import Any
 
 from shm_exchange.domain.config import ExchangeConfig
 from shm_exchange.domain.errors import ExchangeError, ExchangeNotFound, ProcessDied
-from shm_exchange.domain.packing import packed_config, packed_journal
+from shm_exchange.domain.packing import packed_config
 from shm_exchange.runtime import pidfd
 from shm_exchange.runtime.channel import Channel
 from shm_exchange.runtime.launch import launch
 from shm_exchange.supervisor.crew import died
 from shm_exchange.supervisor.kept import NOTHING_KEPT, Kept
-from shm_exchange.supervisor.wire import unpacked_error
+from shm_exchange.supervisor.wire import packed_journal, unpacked_error
 
 MODULE = "shm_exchange.supervisor"
 _STOP_SECONDS = 15.0

@@ -15,7 +15,7 @@ from shm_exchange.layout.digest import layout_digest
 from tests.cli.programs import Running, call, environment
 
 PROGRAM = [sys.executable, "-c", "import sys; sys.argv = ['shm-exchange']; from shm_exchange.cli.main import main; main()"]
-COMMANDS = ("demo", "run", "list", "status", "top", "spawn", "replay", "stop", "warm", "doctor", "clean")
+COMMANDS = ("demo", "run", "list", "status", "top", "spawn", "replay", "journal", "stop", "warm", "doctor", "clean")
 
 
 def invoke(*arguments: str) -> Result:

@@ -9,9 +9,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import shm_exchange
+from shm_exchange.journal.codec import crc_of_words
 from tests.matcher import twins
 
 
@@ -31,6 +33,16 @@ def interpreted() -> dict[str, Any]:
 
 def test_compiled_and_plain_agree(interpreted: dict[str, Any]) -> None:
     assert twins.answers(1) == interpreted["answers"]
+
+
+def test_the_form_for_processors_without_a_crc_agrees(interpreted: dict[str, Any], tmp_path: Path) -> None:
+    assert _run(1, NUMBA_CPU_NAME="generic", SHM_EXCHANGE_CACHE=str(tmp_path))["answers"] == interpreted["answers"]
+
+
+def test_the_crc_is_the_published_one() -> None:
+    """RFC 3720, B.4: 32 bytes of zeros, of ones, and ascending."""
+    published = {bytes(32): 0x8A9136AA, b"\xff" * 32: 0x62A8AB43, bytes(range(32)): 0x46DD794E}
+    assert {data: int(crc_of_words(np.frombuffer(data, np.uint64))) for data in published} == published
 
 
 def test_neighbouring_words_stay_untouched(interpreted: dict[str, Any]) -> None:

@@ -10,6 +10,7 @@ from random import Random
 import numpy as np
 
 from shm_exchange._intrinsics import (
+    crc32c,
     exchange,
     fence_acquire,
     fence_full,
@@ -60,7 +61,8 @@ def use_words(words, number, bits, signed, unsigned):
 @kernel
 def compute(number, bits, multiplier):
     """What needs no memory."""
-    return trailing_zeros(bits), mix64(number), mix64(bits), hash31(number, multiplier)
+    crc = crc32c(np.uint64(multiplier & 0xFFFFFFFF), bits)
+    return trailing_zeros(bits), mix64(number), mix64(bits), hash31(number, multiplier), crc, crc32c(crc, np.uint64(number))
 
 
 @kernel
