@@ -15,7 +15,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 from shm_exchange.domain.errors import ExchangeError
-from shm_exchange.journal.checkpoints import newest_checkpoint, prune, write_checkpoint
+from shm_exchange.journal.checkpoints import newest_checkpoint, prune_checkpoints, write_checkpoint
 from shm_exchange.journal.reading import Journal
 from shm_exchange.journal.replaying import Replay
 from shm_exchange.keeper.words import KeeperWords
@@ -37,8 +37,9 @@ class Checkpoints:
         self._writing: Future[None] | None = None
         self._thread = ThreadPoolExecutor(1, "checkpoint")
         self._is_wished = self._has_diverged = False
-        newest = newest_checkpoint(self._directory, segment.config, int(words.own[0]["archived"]))
-        self._newest = newest.sequence if newest is not None else segment.term.first_sequence
+        archived = int(words.own[0]["archived"])
+        newest = newest_checkpoint(Journal(self._directory, end=archived), archived).checkpoint
+        self._newest = 0 if newest is None else newest.sequence
         words.own[0]["checkpoint"] = self._newest
 
     def step(self, written: int, *, is_idle: bool) -> bool:
@@ -90,7 +91,7 @@ class Checkpoints:
 
     def _write(self, replay: Replay) -> None:
         write_checkpoint(self._directory, self._segment.config, replay.book, self._segment.term.number)
-        prune(self._directory, self._segment.journal.retained_commands)
+        prune_checkpoints(Journal(self._directory, end=replay.sequence))
 
     def _see_written(self, writing: Future[None]) -> bool:
         if not writing.done():

@@ -31,7 +31,7 @@ class LogWriter:
 
     def __init__(self, segment: Segment, words: KeeperWords, counters: Records) -> None:
         self._words, self._counters = words, counters
-        self._ring = segment.array("log").view(np.ndarray).view(np.uint64)
+        self._ring = segment.array("log").view(np.ndarray)
         self._mode = segment.journal.mode
         self.answers_wait = self._mode in (JournalMode.GROUP, JournalMode.SYNC)
         term = TermStart(segment.term.number, segment.term.first_sequence, int(words.matcher[0]["first_event"]))

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
-from contextlib import ExitStack
 from pathlib import Path
 
 from shm_exchange.layout.headers import MATCHER_STOPPED
@@ -39,17 +38,13 @@ class Crew:
         """Why the exchange is given up; nothing while it is not."""
 
     def start(self, abort_on: Iterable[int] = ()) -> None:
-        """Start whoever is missing, and wait until all are ready. Raises ProcessDied, ExchangeError; then none is left that we started."""
-        with ExitStack() as undo:
-            if self.matcher is None:
-                self.matcher = matcher = self._start_matcher()
-                undo.callback(_discard, matcher)
-                matcher.await_ready(READY_SECONDS, abort_on)
-            if self._has_journal and self.keeper is None:
-                self.keeper = keeper = self._start_keeper()
-                undo.callback(_discard, keeper)
-                keeper.await_ready(READY_SECONDS, abort_on)
-            undo.pop_all()
+        """Start whoever is missing, and wait until all are ready. Raises ProcessDied, ExchangeError; then `discard`."""
+        if self.matcher is None:
+            self.matcher = matcher = self._start_matcher()
+            matcher.await_ready(READY_SECONDS, abort_on)
+        if self._has_journal and self.keeper is None:
+            self.keeper = keeper = self._start_keeper()
+            keeper.await_ready(READY_SECONDS, abort_on)
         self._want_standby()
 
     def adopt(self) -> None:
@@ -89,9 +84,9 @@ class Crew:
         return "\n".join(trouble)
 
     def discard(self) -> None:
-        """End all at once."""
+        """End at once whoever we started; those who were found alive live on."""
         for process in (self.standby, self.matcher, self.keeper):
-            if process is not None:
+            if isinstance(process, RoleProcess):
                 _discard(process)
         self.matcher = self.standby = self.keeper = None
 

@@ -96,9 +96,7 @@ def _cleared(directory: Path, *, new: bool) -> str:
     if not directory.is_dir() or not any(directory.glob("segment-*.log")):
         return ""
     if not new:
-        raise JournalError(
-            f"{directory} holds the journal of a former run: go on with it by --resume, or begin anew with --new, which moves it aside"
-        )
+        raise JournalError(f"{directory} holds the journal of a former run: go on with --resume, or begin anew with --new, which moves it aside")
     aside = directory.with_name(f"{directory.name}.before-{time.strftime('%Y%m%d-%H%M%S')}")
     directory.rename(aside)
     return f"the former journal is now {aside}"
