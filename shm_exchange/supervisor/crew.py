@@ -17,7 +17,7 @@ from shm_exchange.supervisor.role import KEEPER, MATCHER, FoundProcess, RoleProc
 
 READY_SECONDS = 120.0
 """For loading kernels from the cache. Compiling them is `ensure_warm`'s business, beforehand."""
-VAIN_DEATHS_MAX = 3
+VAIN_DEATHS_MAX = 8
 """Deaths of a role without any progress between them, after which there is no point in another."""
 _log = logging.getLogger(__name__)
 

@@ -291,3 +291,17 @@ def submit_now_and_then(pipe: Connection, name: str, session: str, rounds: int, 
             assert gateway.wait(PATIENCE)
             answers += len(gateway.poll())
     pipe.send(answers)
+
+
+def follow_events(pipe: Connection, name: str) -> None:
+    """Read every event from the first one on until a word comes; says how many. None is missing, none comes twice."""
+    with EventFeed.attach(name, from_start=True) as feed:
+        pipe.send("ready")
+        last, count_seen = 0, 0
+        while not pipe.poll():
+            events = feed.poll_array()
+            if len(events):
+                assert events["number"][0] == last + 1
+                assert (np.diff(events["number"]) == 1).all()
+                last, count_seen = int(events["number"][-1]), count_seen + len(events)
+        pipe.send(count_seen)
