@@ -33,10 +33,13 @@ class Model:
 
     def __init__(self, directory: Path, first: int, segment_records: int, *, durable_mode: bool) -> None:
         self.directory, self.first, self.records, self.salt = directory, first, list[bytes](), 0
-        self.options = {"segment_records": segment_records, "durable_mode": durable_mode}
+        self.segment_records, self.durable_mode = segment_records, durable_mode
         self.term = TermStart(1, first, 1)
         self.terms: list[int] = []
-        self.writer = open_writer(directory, first, self.term, **self.options)
+        self.writer = self.opened(first)
+
+    def opened(self, first: int) -> SegmentWriter:
+        return open_writer(self.directory, first, self.term, segment_records=self.segment_records, durable_mode=self.durable_mode)
 
     @property
     def end(self) -> int:
@@ -64,7 +67,7 @@ class Model:
         place = max(place, self.term.sequence)
         del self.records[place - self.first :], self.terms[place - self.first :]
         self.salt += 1
-        self.writer = open_writer(self.directory, place, self.term, **self.options)
+        self.writer = self.opened(place)
         assert durable <= self.writer.durable <= place or self.writer.durable == self.first
 
     def check(self) -> None:
