@@ -16,6 +16,7 @@ from shm_exchange.layout.records import COMMAND_WORDS
 CONFIG = ExchangeConfig("kept", (Instrument("ACME"), Instrument("GLOBEX", tick_size="0.5", min_price="-10")), max_sessions=2)
 FIRST_TERM = TermStart(1, 0, 1)
 CAPACITY = 64
+IN_MEMORY = "/dev/shm"
 
 
 def record(number: int, salt: int = 0) -> bytes:

@@ -250,6 +250,7 @@ def test_blank_segments_behind_the_end_are_cut_and_named(kept: Path) -> None:
         path.write_bytes(path.read_bytes()[:begin].ljust(HEADER + SEGMENT * RECORD, b"\0"))
     journal = Journal(kept)
     assert (journal.end, journal.cut) == (14, f"{file_of(kept, 16).name}, which holds nothing")
+    assert [(segment.first, behind) for segment, behind in journal.spans()] == [(0, 8), (8, 14)]
     assert look(kept) == "cut"
     writer = open_writer(kept, 14)
     writer.close(clean=True)
@@ -270,15 +271,30 @@ def test_without_a_whole_mark_nobody_knows(kept: Path, data: bytes) -> None:
     assert look(kept).startswith(f"{kept / DURABLE} is damaged: neither of its two marks is whole; restore it from a copy, or remove it")
 
 
-def test_one_whole_mark_is_enough(kept: Path) -> None:
-    marks = (kept / DURABLE).read_bytes()
-    counts = set()
+def test_one_whole_mark_is_enough(tmp_path: Path) -> None:
+    """The other may be torn: they are written in turn."""
+    writer = open_writer(tmp_path)
+    for count in (5, 4):
+        append(writer, count)
+        writer.sync()
+    writer.close(clean=False)
+    marks = (tmp_path / DURABLE).read_bytes()
+    found = set()
     for half in (slice(0, 4096), slice(4096, 8192)):
         torn = bytearray(marks)
         torn[half] = bytes(4096)
-        (kept / DURABLE).write_bytes(torn)
-        counts.add(Journal(kept).durable)
-    assert counts == {0, DURABLE_COUNT}
+        (tmp_path / DURABLE).write_bytes(torn)
+        found.add(Journal(tmp_path).durable)
+    assert found == {5, 9}
+
+
+@pytest.mark.parametrize("size", [0, 4095, 4096 + 72 * 4 + 71])
+def test_a_file_that_ends_below_the_durable_number_is_refused_at_once(kept: Path, size: int) -> None:
+    """Also where nothing is read of it: whoever goes on writing would hide it."""
+    for number in (8, 0):
+        os.truncate(file_of(kept, number), size)
+        with pytest.raises(JournalDamaged, match=str(file_of(kept, number))):
+            Journal(kept)
 
 
 def test_another_version_and_other_rules_are_named(kept: Path, monkeypatch: pytest.MonkeyPatch) -> None:

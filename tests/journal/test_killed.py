@@ -1,4 +1,7 @@
-"""kill -9 of whoever writes, at any moment: what it said to be written is there, the rest is an exact beginning, and the next one goes on."""
+"""kill -9 of whoever writes, at any moment: what it said to be written is there, the rest is an exact beginning, and the next one goes on.
+
+On a real disk, where a write takes its time.
+"""
 
 from __future__ import annotations
 
@@ -40,10 +43,10 @@ def _expect_survival(directory: Path, rounds: int) -> None:
         assert contents(journal, chunk=10_000) == history(0, journal.end)
 
 
-def test_killed_writers_leave_an_exact_beginning(tmp_path: Path) -> None:
-    _expect_survival(tmp_path, 4)
+def test_killed_writers_leave_an_exact_beginning(tmp_path_factory: pytest.TempPathFactory) -> None:
+    _expect_survival(tmp_path_factory.mktemp("journal"), 4)
 
 
 @pytest.mark.long
-def test_many_killed_writers_leave_an_exact_beginning(tmp_path: Path) -> None:
-    _expect_survival(tmp_path, 60)
+def test_many_killed_writers_leave_an_exact_beginning(tmp_path_factory: pytest.TempPathFactory) -> None:
+    _expect_survival(tmp_path_factory.mktemp("journal"), 60)
