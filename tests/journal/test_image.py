@@ -33,7 +33,8 @@ def image_at(profile: str, sequence: int) -> Image:
 def test_it_goes_on_as_if_nothing_had_happened(profile: str) -> None:
     """Through several lives, at whatever moment each ends, in every state of quotas, pages and self-trades that the flow brings."""
     past, draw = history(profile), Random(profile)
-    cuts = sorted(draw.sample(range(COMMANDS), CUTS))
+    admits = np.flatnonzero(past.log["kind"] == CommandKind.ADMIT)[:CUTS] + 1
+    cuts = sorted({*draw.sample(range(COMMANDS), CUTS), *admits.tolist()})
     book = book_at(past.config, past.log, cuts[0])
     for first, last in zip(cuts, [*cuts[1:], COMMANDS], strict=True):
         engine = continued(past.config, import_image(past.config, export_book(book), draw.getrandbits(62)))
