@@ -94,8 +94,14 @@ class LateValue:
     def __lt__(self, other: int) -> bool:
         return int(self) < other
 
+    def __le__(self, other: int) -> bool:
+        return int(self) <= other
+
     def __gt__(self, other: int) -> bool:
         return int(self) > other
+
+    def __ge__(self, other: int) -> bool:
+        return int(self) >= other
 
     def __add__(self, other: int) -> int:
         return int(self) + int(other)
@@ -105,6 +111,12 @@ class LateValue:
 
     def __rsub__(self, other: int) -> int:
         return int(other) - int(self)
+
+    def __mod__(self, other: int) -> int:
+        return int(self) % other
+
+    def __rmul__(self, other: int) -> int:
+        return other * int(self)
 
     def __and__(self, other: int) -> int:
         return int(self) & int(other)
@@ -272,11 +284,14 @@ class Processor:
 
 
 class Texts:
-    """Kernels as they stand, and all that they call, on a processor. A weaker order may take the place of one."""
+    """Kernels as they stand, and all that they call, on a processor.
 
-    def __init__(self, processor: Processor, *weaker: Weaker, **constants: int) -> None:
-        self._processor, self._weaker, self._constants = processor, weaker, constants
-        self._known: dict[str, Any] = {}
+    weaker: orders that are made weaker in them; replaced: constants and functions, by their names, that others take the place of.
+    """
+
+    def __init__(self, processor: Processor, *weaker: Weaker, **replaced: Any) -> None:
+        self._processor, self._weaker = processor, weaker
+        self._known = replaced
         self.weakened: set[Weaker] = set()
         """Those that were really used."""
 
@@ -285,9 +300,8 @@ class Texts:
         function = getattr(kernel, "py_func", kernel)
         if function.__name__ not in self._known:
             called = {name: function.__globals__[name] for name in function.__code__.co_names if name in function.__globals__}
-            inner = {name: self(one) for name, one in called.items() if name not in self._processor.intrinsics and _is_kernel(one)}
-            constants = {name: value for name, value in self._constants.items() if name in called}
-            self._known[function.__name__] = plain(kernel, **self._intrinsics_for(function.__name__) | inner | constants)
+            inner = {name: self._known.get(name) or self(one) for name, one in called.items() if name in self._known or _is_kernel(one)}
+            self._known[function.__name__] = plain(kernel, **inner | self._intrinsics_for(function.__name__))
         return self._known[function.__name__]
 
     def _intrinsics_for(self, kernel: str) -> dict[str, Any]:
