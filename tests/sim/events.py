@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from types import SimpleNamespace
-from typing import Any
 
 from shm_exchange.engine import outputs as engine_outputs
 from shm_exchange.engine.outputs import OUTPUT_STATE, Subject

@@ -73,7 +73,7 @@ class _Search:
         operations = [actor.node.operation for actor in state.actors]
         for name, operation in zip(self._programs, operations, strict=True):
             if operation.kind == "failed":
-                self._fail(f"{name}: {operation.value}")
+                self._fail(f"{name}: {_first_line(operation.value)}")
         moves = list(enumerate(self._memory.moves(state)))
         if not moves:
             ends = tuple(ASLEEP if actor.asleep else actor.node.operation.value for actor in state.actors)
@@ -82,7 +82,7 @@ class _Search:
                 if self._check:
                     self._check(*ends)
             except AssertionError as error:
-                self._fail(f"{error}\nat the end: {dict(zip(self._programs, ends, strict=True))}")
+                self._fail(f"{_first_line(str(error))}\nat the end: {dict(zip(self._programs, ends, strict=True))}")
         depth = len(self._numbers)
         return [moves[self._schedule[depth]]] if depth < len(self._schedule) and moves else moves
 
@@ -108,3 +108,8 @@ class _Search:
             return f"futex wake on {word}: {move.result} sleeping"
         newest = len(move.after.memory[operation.location].messages) - 1
         return f"{operation.order} load {word} = {move.result} (version {move.version} of {newest})"
+
+
+def _first_line(text: str) -> str:
+    """What an assertion says, without what the test runner adds."""
+    return text.split("\n", 1)[0]

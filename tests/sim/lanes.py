@@ -1,7 +1,6 @@
-"""A lane between the gateway's `submit` and the matcher's `sweep`, or its `take` alone, on the memory model.
+"""Lanes on the memory model: their shared words, and bundles for the kernels of both ends.
 
-Activity bit and hot list are set, so that the sweep looks at the lane without being called: that handshake has a model of its own
-(tests.sim.parking). `log.tail` counts as private: what it would order is left out, so more can happen, not less.
+`log.tail` counts as private: what it would order is left out, so more can happen, not less.
 """
 
 from __future__ import annotations
@@ -12,101 +11,59 @@ from typing import Any
 from shm_exchange.engine.outputs import SESSION_OUTPUT
 from shm_exchange.layout.headers import ACTIVITY, LANE_HEAD, MATCHER, PARKED
 from shm_exchange.layout.records import COMMAND_WORDS
-from shm_exchange.matcher import sweep as matcher_sweep
 from shm_exchange.matcher.memory import LANE_STATE, PRIVATE
-from shm_exchange.ring import lane as ring_lane
-from tests.sim.explore import Executions, explore
-from tests.sim.processor import Processor, SharedArray, Texts, Weaker, private, privates
+from shm_exchange.ring.lane import PRODUCER
+from tests.sim.processor import Processor, SharedArray, private, privates
 
-PAYLOAD = ("order_id", "client_order_id", "price_ticks", "quantity", "kinds")
-SESSION = 1
-BIT = 1 << SESSION
-LOG = 8
+CAPACITY = 2
+BUDGET = 2
+_LOG = 8
+_WORDS = ("order_id", "client_order_id", "price_ticks", "quantity", "kinds")
 
 
-def payload(position: int) -> tuple[int, ...]:
+def payload(session: int, position: int) -> tuple[int, ...]:
     """What a gateway submits at a position: no word is like another."""
-    return tuple(position * 10 + index for index in range(len(PAYLOAD)))
+    return tuple(session * 1000 + position * 10 + index for index in range(len(_WORDS)))
 
 
-class ModelLane:
-    """The shared words of one lane, and bundles for both its ends."""
+def payload_of(record: Any) -> tuple[int, ...]:
+    """What stands in a record that the matcher has copied."""
+    return tuple(int(getattr(record, word)) for word in _WORDS)
 
-    def __init__(self, capacity: int, session: int = SESSION, processor: Processor | None = None, *, bits: int = BIT) -> None:
-        self.processor = processor or Processor()
-        self.capacity, self.session = capacity, session
-        self.slots = self.processor.shared(f"lane{session}", COMMAND_WORDS, capacity)
-        self.heads = self.processor.shared("head", LANE_HEAD, [{"head": 1}] * (session + 1), fields=("head",))
+
+class ModelLanes:
+    """The empty lanes of sessions 1 to `count`. active: their activity bits are set."""
+
+    def __init__(self, count: int = 1, *, active: bool = True) -> None:
+        self.processor = Processor()
+        self.sessions = range(1, count + 1)
+        bits = sum(1 << session for session in self.sessions) if active else 0
+        self.slots: dict[int, SharedArray] = {session: self.processor.shared(f"lane{session}", COMMAND_WORDS, CAPACITY) for session in self.sessions}
+        self.heads = self.processor.shared("head", LANE_HEAD, [{"head": 1}] * (count + 1), fields=("head",))
         self.activity = self.processor.shared("activity", ACTIVITY, [{"bits": bits}])
         self.parked = self.processor.shared("parked", PARKED)
 
-    def producer(self) -> int:
+    def producer(self, session: int) -> int:
         """The address of a gateway's end that submits at position 1 next and knows that there is room."""
-        words = {"slots": self.slots, "activity": self.activity, "parked": self.parked}
-        addresses = {name: array.ctypes.data for name, array in words.items()} | {"head": _address(self.heads, self.session)}
-        own = private(ring_lane.PRODUCER, position=1, head_seen=1, capacity=self.capacity, bit=1 << self.session, **addresses)
-        return self.processor.place(own)
+        words = {"slots": self.slots[session], "activity": self.activity, "parked": self.parked}
+        addresses = {name: array.ctypes.data for name, array in words.items()} | {"head": self.heads.address_of(session)}
+        return self.processor.place(private(PRODUCER, position=1, head_seen=1, capacity=CAPACITY, bit=1 << session, **addresses))
 
-    def bundles(self, *, hot: bool = True, control: Any = None) -> tuple[Any, ...]:
-        """The matcher's memory, policy, outputs and log, as far as sweeping goes."""
-        sessions = self.session + 1
+    def matcher(self, *, hot: bool) -> tuple[Any, ...]:
+        """The matcher's memory, policy, outputs and log, as far as sweeping goes. hot: all lanes are on the list of those to look at."""
+        count = len(self.sessions)
         memory = SimpleNamespace(
             words=privates(MATCHER, 1),
             counters=[SimpleNamespace(parks=0)],
             lane_heads=self.heads,
-            control=control or [SimpleNamespace(stop=0)],
+            control=[SimpleNamespace(stop=0)],
             activity=self.activity,
             parked=self.parked,
-            lanes=[self.slots.ctypes.data] * sessions,
-            lane_state=privates(LANE_STATE, sessions, position=1, hot=int(hot)),
-            hot=[self.session] * sessions,
-            private=privates(PRIVATE, 1, hot_count=int(hot)),
+            lanes=[0, *(slots.ctypes.data for slots in self.slots.values())],
+            lane_state=privates(LANE_STATE, count + 1, position=1, hot=int(hot)),
+            hot=[*self.sessions],
+            private=privates(PRIVATE, 1, hot_count=count * hot),
         )
-        outputs = SimpleNamespace(events=[None] * LOG, sessions=privates(SESSION_OUTPUT, sessions, unpublished=1, limit=1 + LOG, capacity=LOG))
-        records = privates(COMMAND_WORDS, LOG)
-        return memory, SimpleNamespace(lane_capacity=self.capacity, budget=2), outputs, SimpleNamespace(records=records, words=records)
-
-
-def _address(array: SharedArray, index: int) -> int:
-    return array.ctypes.data + index * LANE_HEAD.itemsize
-
-
-def lane_executions(commands: int, attempts: int, sweeps: int, *weaker: Weaker, alone: bool = False) -> Executions:
-    """All executions of a gateway that has so many commands for a lane of two, and a matcher that looks so many times; `alone`: at each position once."""
-    lane = ModelLane(2)
-    texts = Texts(lane.processor, *weaker)
-    submit, sweep, take = texts(ring_lane.submit), texts(matcher_sweep.sweep), texts(ring_lane.take)
-
-    def gateway() -> int:
-        producer, done = lane.producer(), 0
-        for _ in range(attempts):
-            if done < commands and submit(producer, *payload(done + 1)):
-                done += 1
-        return done
-
-    def sweeping() -> int:
-        memory, policy, outputs, log = lane.bundles()
-        for _ in range(sweeps):
-            sweep(memory, policy, outputs, log)
-        return _check_taken(log.words[: memory.words[0].log_tail])
-
-    def taking() -> int:
-        records = privates(COMMAND_WORDS, sweeps)
-        count = 0
-        for _ in range(sweeps):
-            count += take(lane.slots.ctypes.data, lane.capacity, count + 1, records[count])
-        return _check_taken(records[:count])
-
-    def check(submitted: int, taken: int) -> None:
-        assert taken <= submitted, f"{taken} commands were taken of {submitted}"
-
-    executions = explore(lane.processor, check, gateway=gateway, matcher=taking if alone else sweeping)
-    assert texts.weakened == set(weaker)
-    return executions
-
-
-def _check_taken(records: list[Any]) -> int:
-    taken = [tuple(int(getattr(record, name)) for name in PAYLOAD) for record in records]
-    expected = [payload(position) for position in range(1, len(taken) + 1)]
-    assert taken == expected, f"commands were torn: {taken} instead of {expected}"
-    return len(taken)
+        outputs = SimpleNamespace(events=[None] * _LOG, sessions=privates(SESSION_OUTPUT, count + 1, unpublished=1, limit=1 + _LOG, capacity=_LOG))
+        records = privates(COMMAND_WORDS, _LOG)
+        return memory, SimpleNamespace(lane_capacity=CAPACITY, budget=BUDGET), outputs, SimpleNamespace(records=records, words=records)

@@ -139,8 +139,8 @@ class SharedRecord:
 class SharedArray:
     """An array of shared records."""
 
-    def __init__(self, records: list[SharedRecord], address: int) -> None:
-        self._records = records
+    def __init__(self, records: list[SharedRecord], address: int, record_bytes: int) -> None:
+        self._records, self._record_bytes = records, record_bytes
         self.ctypes = SimpleNamespace(data=address)
 
     def __len__(self) -> int:
@@ -148,6 +148,14 @@ class SharedArray:
 
     def __getitem__(self, index: int) -> SharedRecord:
         return self._records[index]
+
+    def part(self, index: int) -> SharedArray:
+        """An array of this record alone."""
+        return SharedArray([self[index]], self.address_of(index), self._record_bytes)
+
+    def address_of(self, index: int) -> int:
+        """Where a record lies."""
+        return int(self.ctypes.data) + index * self._record_bytes
 
 
 class PrivateArray(list[SimpleNamespace]):
@@ -200,7 +208,7 @@ class Processor:
             records.append(SharedRecord(self, locations))
             self._records[address + index * dtype.itemsize] = records[-1]
         self._next_address += len(values) * dtype.itemsize + 4096
-        return SharedArray(records, address)
+        return SharedArray(records, address, dtype.itemsize)
 
     def place(self, record: SimpleNamespace) -> int:
         """The address of a private record, for this run."""

@@ -1,4 +1,4 @@
-"""Snapshots between `publish_instrument` and `read_snapshot` on the memory model, with two slots instead of eight, so that a reader is soon lapped."""
+"""Snapshots between `publish_instrument` and `read_snapshot` on the memory model, with two slots, so that a reader is soon lapped."""
 
 from __future__ import annotations
 
@@ -21,7 +21,10 @@ SOME_WORDS = ("last_match_id", "quantity")
 
 
 class ModelSnapshots:
-    """One instrument's snapshots, one level a side, version 1 published. `changing`: words that are other in each version, besides the event number."""
+    """One instrument's snapshots, one level a side, version 1 published.
+
+    changing: the words that are other in each version, besides the event number; others cost less, because nobody can tell their versions apart.
+    """
 
     def __init__(self, *weaker: Weaker, changing: Collection[str] = SOME_WORDS, processor: Processor | None = None) -> None:
         self.processor, self._changing = processor or Processor(), changing

@@ -1,0 +1,57 @@
+"""The event ring on the memory model: no reordering tears an event, loses one that was not overwritten, or delivers one twice."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.sim.events import EVERY_WORD, event_executions
+from tests.sim.explore import Forbidden
+from tests.sim.processor import Weaker
+
+
+def test_a_reader_that_is_not_lapped_gets_every_event() -> None:
+    assert {told for _, told in event_executions(1, [1]).outcomes} == {((1,), ()), ((1, 2), ())}
+
+
+@pytest.mark.parametrize(
+    ("published", "batches", "taken"), [(1, [2], {(1,), (1, 2), (1, 2, 3), (2, 3)}), (2, [2], {(1, 2), (1, 2, 3), (3, 4), (4,)})]
+)
+def test_a_reader_that_is_lapped_gets_whole_events_or_the_truth(published: int, batches: list[int], taken: set[tuple[int, ...]]) -> None:
+    found = {numbers for _, (numbers, _) in event_executions(published, batches).outcomes}
+    assert found & taken
+
+
+@pytest.mark.long
+def test_two_batches() -> None:
+    assert {(1, 2), (1, 2, 3), (4,)} <= {numbers for _, (numbers, _) in event_executions(2, [1, 1], takes=3).outcomes}
+
+
+@pytest.mark.long
+def test_a_reader_that_is_lapped_while_every_word_changes() -> None:
+    assert {(), (1,), (1, 2)} <= {numbers for _, (numbers, _) in event_executions(2, [1], changing=EVERY_WORD).outcomes}
+
+
+NOT_LAPPED, LAPPED = (1, [1]), (2, [1])
+
+
+@pytest.mark.parametrize(
+    ("ring", "weaker", "what"),
+    [
+        (LAPPED, Weaker("emit_event", "store_relaxed", "number"), "torn"),
+        (LAPPED, Weaker("emit_event", "fence_release"), "torn"),
+        (LAPPED, Weaker("take_events", "fence_acquire"), "torn"),
+        (NOT_LAPPED, Weaker("publish_events", "store_release", "event_tail"), "said to be lost"),
+        (NOT_LAPPED, Weaker("take_events", "load_acquire", "event_tail"), "said to be lost"),
+    ],
+    ids=repr,
+)
+def test_a_weakened_protocol_is_caught(ring: tuple[int, list[int]], weaker: Weaker, what: str) -> None:
+    with pytest.raises(Forbidden, match=what):
+        event_executions(*ring, weaker)
+
+
+@pytest.mark.parametrize("weaker", [Weaker("publish_events", "store_release", "number"), Weaker("take_events", "load_acquire", "number")], ids=repr)
+def test_an_order_that_something_else_keeps_as_well(weaker: Weaker) -> None:
+    """The tail comes behind the numbers, and a reader looks at it before them."""
+    for ring in (NOT_LAPPED, LAPPED):
+        assert event_executions(*ring, weaker).outcomes == event_executions(*ring).outcomes
