@@ -32,7 +32,7 @@ class ModelEvents:
         for number in range(1, published + 1):
             slots[number % CAPACITY] = {"number": number} | self.row(number)
         self.events = self.processor.shared("event", EVENT, slots)
-        self._words = self.processor.shared("matcher", MATCHER, [{"event_tail": published + 1}], fields=("event_tail",))
+        self.words = self.processor.shared("matcher", MATCHER, [{"event_tail": published + 1}], fields=("event_tail", "account_count", "time_ns"))
         self._published = published
 
     def row(self, number: int) -> dict[str, int]:
@@ -51,12 +51,12 @@ class ModelEvents:
                 book.state[0].sequence, book.state[0].time_ns = row["sequence"], row["time_ns"]
                 subject = Subject(row["order_id"], 0, SESSION, row["account"], LADDER)  # type: ignore[arg-type]
                 self._emit(book, outputs, subject, row["kind"], row["reason"], row["resting_order_id"], row["price_ticks"], row["quantity"])
-            self._number(book, outputs, self._words[0])
+            self._number(book, outputs, self.words[0])
 
     def take(self, feed: SimpleNamespace) -> list[int]:
         """Numbers of the events that are there, each of them whole."""
         out = privates(EVENT, CAPACITY)
-        count = self._take([feed], self.events, self._words, out)
+        count = self._take([feed], self.events, self.words, out)
         for event in out[:count]:
             expected = self.row(event.number)
             got = {field: int(getattr(event, field)) for field in expected}

@@ -12,8 +12,8 @@ to who has learnt from it. An actor's own view says which versions it may still 
     locked operation reads the newest version, nothing comes between that and its own, and it is a full fence (`_intrinsics` promises that)
     futex            wait: full fence, look, and fall asleep in one step; wake: full fence, then whoever sleeps is awake
 
-This is the view-based form of release/acquire memory (C11 as repaired; loads may be late, but nothing comes out of thin air). ARMv8, which shows a store
-to all others at once, is stronger: what holds here holds there. A store waits for the branches before it, as on every processor.
+This is the view-based form of release/acquire memory (C11 as repaired; loads may be late, but nothing comes out of thin air). ARMv8, which shows a
+store to all others at once, is stronger: what holds here holds there. A store waits for the branches before it, as on every processor.
 
 A view is one integer: WIDTH bits a location, of which as many are set as there are versions passed, so that to join is to "or".
 A state is immutable and hashable, so that one reached in two ways is looked at once (tests.sim.explore).

@@ -24,11 +24,12 @@ class ModelSnapshots:
     """One instrument's snapshots, one level a side, version 1 published.
 
     changing: the words that are other in each version, besides the event number; others cost less, because nobody can tell their versions apart.
+    replaced: as in Texts.
     """
 
-    def __init__(self, *weaker: Weaker, changing: Collection[str] = SOME_WORDS, processor: Processor | None = None) -> None:
-        self.processor, self._changing = processor or Processor(), changing
-        self.texts = Texts(self.processor, *weaker, SNAPSHOT_SLOTS=SLOTS, READ_TRIES=TRIES, _put_side=self._put_side)
+    def __init__(self, *weaker: Weaker, changing: Collection[str] = SOME_WORDS, **replaced: Any) -> None:
+        self.processor, self._changing = Processor(), changing
+        self.texts = Texts(self.processor, *weaker, SNAPSHOT_SLOTS=SLOTS, READ_TRIES=TRIES, _put_side=self._put_side, **replaced)
         self._publish, self._read = self.texts(book_top.publish_instrument), self.texts(slots.read_snapshot)
         self._put_level = self.texts(slots.put_level)
         counts = {"bid_count": 1, "ask_count": 1}
@@ -39,7 +40,7 @@ class ModelSnapshots:
             self.processor.shared("head", SNAPSHOT, heads),
             self.processor.shared("level", PRICE_LEVEL, levels),
         )
-        self._bundle = Snapshots(*shared)
+        self.bundle = Snapshots(*shared)
 
     def _value(self, field: str, version: int) -> int:
         return version * 100 + len(field) if field in self._changing else 7
@@ -57,14 +58,18 @@ class ModelSnapshots:
 
     def write(self, version: int) -> None:
         """Publish the next version; the caller knows which."""
+        self._publish(self.book(version), self.bundle, 0)
+
+    def book(self, version: int) -> SimpleNamespace:
+        """A book of which this version is the snapshot."""
         head = self._head(version)
         state = [SimpleNamespace(next_event=version + 1, time_ns=head["time_ns"])]
-        self._publish(SimpleNamespace(state=state, traded=[SimpleNamespace(**head)]), self._bundle, 0)
+        return SimpleNamespace(state=state, traded=[SimpleNamespace(**head)])
 
     def read(self) -> tuple[int, int]:
         """How many tries it took, and the version that was read, whole; -1 and 0 when there was none in the allowed tries."""
         head, levels = [private(SNAPSHOT)], privates(PRICE_LEVEL, 2)
-        tries = self._read(self._bundle, 0, head, levels)
+        tries = self._read(self.bundle, 0, head, levels)
         if tries == -1:
             return -1, 0
         version = int(head[0].event_number)
