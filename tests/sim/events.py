@@ -11,7 +11,8 @@ from shm_exchange.layout.headers import MATCHER
 from shm_exchange.layout.records import EVENT
 from shm_exchange.ring import broadcast, publish
 from tests.sim.explore import Executions, explore
-from tests.sim.processor import Processor, Texts, Weaker, private, privates
+from tests.sim.processor import Processor, private, privates
+from tests.sim.texts import Texts, Weaker
 
 CAPACITY = 2
 SESSION = 1

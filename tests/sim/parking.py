@@ -17,8 +17,9 @@ from shm_exchange.ring import lane as ring_lane
 from shm_exchange.ring.reports import READER
 from tests.sim.explore import ASLEEP, Executions, explore
 from tests.sim.lanes import ModelLanes, payload
-from tests.sim.processor import Texts, Weaker, private
+from tests.sim.processor import private
 from tests.sim.reports import SESSION, ModelReports
+from tests.sim.texts import Texts, Weaker
 
 
 def submit_executions(*weaker: Weaker, gateways: int = 1, commands: int = 1, active: bool = True) -> Executions:

@@ -11,17 +11,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from types import FunctionType, SimpleNamespace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
-from shm_exchange import _intrinsics
-from tests.litmus.interleave import nothing, plain
+from tests.litmus.interleave import nothing
 from tests.sim.memory_model import Operation, Order
 
 Program = Callable[[], object]
 
+LOCKED: dict[str, Callable[[int, int], int]] = {"exchange": lambda _, operand: operand, "fetch_or": int.__or__, "fetch_and": int.__and__}
+"""From the word and the operand to the new word."""
 _PRIVATE = 1 << 40
 """Addresses from here on are those of private records."""
 
@@ -187,7 +188,7 @@ class Processor:
         self._begin((), {})
         words = {"load_relaxed", "load_acquire", "store_relaxed", "store_release", "futex_wait", "futex_wake", "record_at"}
         self.intrinsics: dict[str, Any] = {name: getattr(self, name) for name in words}
-        for name, function in {"exchange": _exchanged, "fetch_or": int.__or__, "fetch_and": int.__and__}.items():
+        for name, function in LOCKED.items():
             self.intrinsics[name] = partial(self.locked, "full", function)
         for order in ("acquire", "release", "full"):
             self.intrinsics[f"fence_{order}"] = partial(self.perform, Operation("fence", order))
@@ -289,73 +290,6 @@ class Processor:
     def record_at(self, address: int, _dtype: np.dtype) -> Any:
         """The record at an address, shared or private."""
         return self._placed[address - _PRIVATE] if address >= _PRIVATE else self._records[address]
-
-
-class Texts:
-    """Kernels as they stand, and all that they call, on a processor.
-
-    weaker: orders that are made weaker in them; replaced: constants and functions, by their names, that others take the place of.
-    """
-
-    def __init__(self, processor: Processor, *weaker: Weaker, **replaced: Any) -> None:
-        self._processor, self._weaker = processor, weaker
-        self._known = replaced
-        self.weakened: set[Weaker] = set()
-        """Those that were really used."""
-
-    def __call__(self, kernel: Any) -> Any:
-        """A kernel as plain Python."""
-        function = getattr(kernel, "py_func", kernel)
-        if function.__name__ not in self._known:
-            called = {name: function.__globals__[name] for name in function.__code__.co_names if name in function.__globals__}
-            inner = {name: self._known.get(name) or self(one) for name, one in called.items() if name in self._known or _is_kernel(one)}
-            self._known[function.__name__] = plain(kernel, **inner | self._intrinsics_for(function.__name__))
-        return self._known[function.__name__]
-
-    def _intrinsics_for(self, kernel: str) -> dict[str, Any]:
-        intrinsics = dict(self._processor.intrinsics)
-        for weaker in self._weaker:
-            if weaker.kernel == kernel:
-                intrinsics[weaker.order] = self._weakened(weaker, intrinsics[weaker.order])
-        return intrinsics
-
-    def _weakened(self, weaker: Weaker, strong: Any) -> Any:
-        weak = weaker.stand_in(self._processor)
-
-        def use(*arguments: Any) -> Any:
-            if weaker.field and arguments[1] != weaker.field:
-                return strong(*arguments)
-            self.weakened.add(weaker)
-            return weak(*arguments)
-
-        return use
-
-
-class Weaker:
-    """One order of a protocol made weaker: an acquire or release access relaxed, a locked operation no fence, a fence or a relaxed store left out."""
-
-    def __init__(self, kernel: str, order: str, field: str = "") -> None:
-        self.kernel, self.order, self.field = kernel, order, field
-
-    def __repr__(self) -> str:
-        return f"{self.kernel}:{self.order}" + (f":{self.field}" if self.field else "")
-
-    def stand_in(self, processor: Processor) -> Any:
-        """What is done instead."""
-        relaxed = {"store_release": processor.store_relaxed, "load_acquire": processor.load_relaxed}
-        locked = {"exchange": _exchanged, "fetch_or": int.__or__, "fetch_and": int.__and__}
-        if self.order in locked:
-            return partial(processor.locked, "relaxed", locked[self.order])
-        return relaxed.get(self.order, nothing)
-
-
-def _is_kernel(thing: Any) -> bool:
-    function = getattr(thing, "py_func", thing)
-    return isinstance(function, FunctionType) and function.__module__.startswith("shm_exchange.") and function.__module__ != _intrinsics.__name__
-
-
-def _exchanged(_before: int, operand: int) -> int:
-    return operand
 
 
 def _trailing_zeros(bits: int) -> int:

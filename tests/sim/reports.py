@@ -12,7 +12,8 @@ from shm_exchange.layout.records import REPORT
 from shm_exchange.ring import publish
 from shm_exchange.ring import reports as ring_reports
 from tests.sim.explore import Executions, explore
-from tests.sim.processor import Processor, Texts, Weaker, private, privates
+from tests.sim.processor import Processor, private, privates
+from tests.sim.texts import Texts, Weaker
 
 CAPACITY = 2
 SESSION = 1

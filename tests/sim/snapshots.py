@@ -10,7 +10,8 @@ from shm_exchange.layout.headers import PRICE_LEVEL, SNAPSHOT, SNAPSHOT_LATEST
 from shm_exchange.snapshot import book_top, slots
 from shm_exchange.snapshot.slots import Snapshots
 from tests.sim.explore import Executions, explore
-from tests.sim.processor import Processor, Texts, Weaker, private, privates
+from tests.sim.processor import Processor, private, privates
+from tests.sim.texts import Texts, Weaker
 
 SLOTS = 2
 TRIES = 2

@@ -6,7 +6,7 @@ import pytest
 
 from tests.sim.events import EVERY_WORD, event_executions
 from tests.sim.explore import Forbidden
-from tests.sim.processor import Weaker
+from tests.sim.texts import Weaker
 
 NOT_LAPPED, LAPPED = (1, [1]), (2, [1])
 TOLD_WHEN_LAPPED = {((1, 2), ()), ((1, 2, 3), ()), ((2,), ((1, 1),)), ((2, 3), ((1, 1),)), ((3,), ((1, 2),))}

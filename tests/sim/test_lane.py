@@ -11,7 +11,8 @@ from shm_exchange.matcher import sweep as matcher_sweep
 from shm_exchange.ring import lane as ring_lane
 from tests.sim.explore import Executions, Forbidden, explore
 from tests.sim.lanes import CAPACITY, ModelLanes, payload, payload_of
-from tests.sim.processor import Texts, Weaker, privates
+from tests.sim.processor import privates
+from tests.sim.texts import Texts, Weaker
 
 
 def _executions(commands: int, attempts: int, sweeps: int, *weaker: Weaker) -> Executions:

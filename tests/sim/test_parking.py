@@ -8,7 +8,7 @@ import pytest
 
 from tests.sim.explore import Executions, Forbidden
 from tests.sim.parking import cool_executions, report_parking_executions, submit_executions
-from tests.sim.processor import Weaker
+from tests.sim.texts import Weaker
 
 
 @pytest.mark.parametrize("active", [True, False])

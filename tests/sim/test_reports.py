@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tests.sim.explore import Forbidden
-from tests.sim.processor import Weaker
 from tests.sim.reports import report_executions
+from tests.sim.texts import Weaker
 
 
 def test_every_report_arrives_whole_or_is_known_to_be_skipped() -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tests.sim.explore import Forbidden
-from tests.sim.processor import Weaker
 from tests.sim.snapshots import EVERY_WORD, snapshot_executions
+from tests.sim.texts import Weaker
 
 ONE_VERSION_MORE, LAPPED = 1, 2
 
