@@ -230,7 +230,9 @@ class Checker:
 
     def __init__(self, segment: Segment, truth: Truth) -> None:
         self._truth, self._sessions = truth, segment.config.max_sessions
-        plain = {name: segment.array(name).view(np.ndarray) for name in ("matcher", "counters", "keeper", "report_tails", "lane_heads", "report_head")}
+        plain = {
+            name: segment.array(name).view(np.ndarray) for name in ("matcher", "counters", "keeper", "report_tails", "lane_heads", "report_head")
+        }
         rings = (segment.array(name).view(np.ndarray).view(np.uint64) for name in ("reports", "events", "log"))
         self.shown = Shown(*plain.values(), *rings)
         self._snapshots = Snapshots(*(segment.array(name).view(np.ndarray) for name in ("snapshot_latest", "snapshots", "snapshot_levels")))

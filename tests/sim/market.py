@@ -42,7 +42,10 @@ def some_commands(draw: random.Random, session: int, position: int, count: int) 
         command["quantity"], command["client_order_id"] = draw.randint(1, 9), draw.randint(0, 30)
         command["price_ticks"], command["self_trade"] = draw.randint(97, 103), draw.choice(_MODES)
         if kind == CommandKind.ENTER:
-            command["order_type"], command["time_in_force"] = OrderType.LIMIT, draw.choice((TimeInForce.GTC,) * 4 + (TimeInForce.IOC, TimeInForce.FOK))
+            command["order_type"], command["time_in_force"] = (
+                OrderType.LIMIT,
+                draw.choice((TimeInForce.GTC,) * 4 + (TimeInForce.IOC, TimeInForce.FOK)),
+            )
         elif kind == CommandKind.MASS_CANCEL:
             command["side"] = draw.randint(0, 2)
         elif draw.random() < 0.7:
