@@ -233,3 +233,13 @@ def test_records_of_a_former_writer_are_synced_before_they_are_marked(tmp_path: 
     assert disk.calls == ["fdatasync"] * 4 + ["pwrite", "fdatasync"]
     assert Journal(tmp_path, end=21).durable == 21
     writer.close(clean=True)
+
+
+def test_a_system_that_takes_and_gives_little_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pwrite, preadv = os.pwrite, os.preadv
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "pwrite", lambda fd, data, offset: pwrite(fd, data[:100], offset))
+        patch.setattr(os, "preadv", lambda fd, buffers, offset: preadv(fd, [buffers[0][:99]], offset))
+        write_journal(tmp_path, 20, durable=9)
+        assert contents(Journal(tmp_path)) == history(0, 20)
+    assert contents(Journal(tmp_path)) == history(0, 20)
