@@ -9,11 +9,13 @@ from __future__ import annotations
 import errno
 import logging
 import time
+from pathlib import Path
 
 import numpy as np
 
 from shm_exchange.domain.config import TermStart
 from shm_exchange.domain.enums import Admission, JournalMode
+from shm_exchange.journal.durable import read_mark
 from shm_exchange.journal.reserve import Room
 from shm_exchange.journal.segments import SegmentWriter
 from shm_exchange.keeper.words import KeeperWords, say_archived, say_durable
@@ -36,8 +38,7 @@ class LogWriter:
         self.answers_wait = self._mode in (JournalMode.GROUP, JournalMode.SYNC)
         term = TermStart(segment.term.number, segment.term.first_sequence, int(words.matcher[0]["first_event"]))
         own = words.own[0]
-        # What waits for the disk is still in the ring from the durable number on, so a disk that has failed once is not believed behind it.
-        first = max(int(own["durable" if self.answers_wait else "archived"]), term.sequence)
+        first = max(self._durable(segment, own) if self.answers_wait else int(own["archived"]), term.sequence)
         self._writer = SegmentWriter(
             segment.journal.directory,
             segment.config,
@@ -51,6 +52,15 @@ class LogWriter:
         say_archived(words, max(first, int(own["archived"])))
         say_durable(words, max(self._writer.durable, int(own["durable"])))
         self._see_room()
+
+    @staticmethod
+    def _durable(segment: Segment, own: np.void) -> int:
+        """Where to go on when answers wait for the disk. What lies behind is still in the ring, so a disk that has failed once is not believed behind it.
+
+        A keeper may have died between its mark on the disk and its word in memory.
+        """
+        mark = read_mark(Path(segment.journal.directory)).sequence
+        return max(int(own["durable"]), min(mark, int(own["archived"])))
 
     @property
     def written(self) -> int:

@@ -61,6 +61,7 @@ class Gateway:
 
     def __init__(self, segment: Segment, truth: Truth, name: str) -> None:
         self._segment, self._truth, self.name = segment, truth, name
+        self._lanes = Lanes(segment, truth)
         self.number = 0
         """The lane it holds; 0 while nobody lives."""
         self._out = np.zeros(64, REPORT)
@@ -73,7 +74,8 @@ class Gateway:
     def step(self, draw: random.Random) -> None:
         """Start, read, or submit."""
         if not self.lives:
-            self.start(draw)
+            if draw.random() < 0.4:
+                self.start(draw)
         elif draw.random() < 0.45:
             self.read(draw.choice((1, 8, 64)))
         elif draw.random() < 0.1:
@@ -88,9 +90,9 @@ class Gateway:
         try:
             number, self._own = take_session(self._segment, self.name, "someone")
         except (SessionInUse, NoFreeSession, LaneFull):
-            note_departures(self._segment, self._truth)
+            self._lanes.note_departures()
             return
-        note_departures(self._segment, self._truth)
+        self._lanes.note_departures()
         assert not self._truth.due[number], f"session {number} has a new owner, and nobody has said that the last one died"
         self.number = number
         heads = self._segment.array("lane_heads")[number : number + 1]
@@ -151,18 +153,28 @@ class Gateway:
         self.number = 0
 
 
-def note_departures(segment: Segment, truth: Truth) -> None:
-    """Find what others have put into lanes: a DISCONNECT where one is due, and nothing else."""
-    for session in range(1, segment.config.max_sessions + 1):
-        lane, begun = segment.array("lane", session), int(truth.begun[session])
-        behind = int(recover_position(lane, segment.array("lane_heads")[session : session + 1]))
-        if behind == begun:
-            continue
-        assert behind == begun + 1 == truth.due[session] + 1, f"somebody put a command into lane {session} at {begun}, due was {truth.due[session]}"
-        slot = lane.view(np.ndarray)[begun & (len(lane) - 1)].copy()
-        assert slot["kind"] == CommandKind.DISCONNECT, f"lane {session} goes on with a command of kind {slot['kind']} behind one that died"
-        truth.note(session, slot.reshape(1))
-        truth.due[session] = 0
+class Lanes:
+    """What lies in all lanes, as a neutral looker sees it."""
+
+    def __init__(self, segment: Segment, truth: Truth) -> None:
+        sessions = range(segment.config.max_sessions + 1)
+        heads = segment.array("lane_heads").view(np.ndarray)
+        self._truth = truth
+        self._lanes = [(number, segment.array("lane", number).view(np.ndarray), heads[number : number + 1]) for number in sessions[1:]]
+
+    def note_departures(self) -> None:
+        """Find what others than gateways have put there: a DISCONNECT where one is due, and nothing else."""
+        truth = self._truth
+        for session, lane, head in self._lanes:
+            begun, due = int(truth.begun[session]), int(truth.due[session])
+            behind = int(recover_position(lane, head))
+            if behind == begun:
+                continue
+            assert behind == begun + 1 == due + 1, f"somebody put a command into lane {session} at {begun}, due was one at {due}"
+            slot = lane[begun & (len(lane) - 1)].copy()
+            assert slot["kind"] == CommandKind.DISCONNECT, f"lane {session} goes on with a command of kind {slot['kind']} behind one that died"
+            truth.note(session, slot.reshape(1))
+            truth.due[session] = 0
 
 
 class Reader:
@@ -195,13 +207,13 @@ class Supervisor:
     """Looks after sessions whose processes died."""
 
     def __init__(self, segment: Segment, truth: Truth) -> None:
-        self._segment, self._truth = segment, truth
+        self._lanes = Lanes(segment, truth)
         self._departures = Departures(segment)
 
     def step(self) -> None:
         """One look at all sessions."""
         self._departures.attend()
-        note_departures(self._segment, self._truth)
+        self._lanes.note_departures()
 
     def close(self) -> None:
         """End it."""

@@ -45,8 +45,7 @@ class Matcher:
     @property
     def is_quiet(self) -> bool:
         """Whether everything in the log is applied and out."""
-        words, counters = self._segment.array("matcher")[0], self._segment.array("counters")[0]
-        return self.lives and int(counters.commands) == int(words.log_tail)
+        return self._life is not None and bool(self.memory.counters["commands"][0] == self.memory.words["log_tail"][0])
 
     def step(self) -> None:
         """Start, or do the next piece."""
