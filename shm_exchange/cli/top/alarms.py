@@ -79,7 +79,7 @@ def _of_keeper(reading: Reading) -> Iterator[Alarm]:
         yield Alarm(Severity.ERROR, f"the disk of {journal['directory']} is full: nothing is admitted any more; make room")
     if journal["behind"] >= _RING_FULL * reading.config.log_capacity:
         yield Alarm(
-            Severity.WARNING, f"the keeper is {journal['behind']:,} commands behind a log ring of {reading.config.log_capacity:,}: lanes wait"
+            Severity.WARNING, f"the keeper is {journal['behind']:,} commands behind, of a ring of {reading.config.log_capacity:,}: lanes wait"
         )
 
 
