@@ -1,4 +1,4 @@
-"""`shm-exchange journal`: looking at the files of a log. Nothing here writes to them, and an exchange that writes them is not disturbed."""
+"""`shm-exchange journal`: looking at the files of a log. Nothing but `compact` writes to them, and an exchange that writes them is not disturbed."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from shm_exchange.cli.journal_replay import Folder, compact, replay
 from shm_exchange.cli.look import Json
 from shm_exchange.domain.errors import JournalDamaged
 
@@ -21,11 +22,10 @@ if TYPE_CHECKING:
     from shm_exchange.journal.reading import Journal
 
 app = typer.Typer(
-    help="Look at the files in which an exchange keeps its log.",
+    help="The files in which an exchange keeps its log.",
     no_args_is_help=True,
     epilog="Example:  shm-exchange journal verify /var/lib/exchange/demo",
 )
-Folder = Annotated[Path, typer.Argument(metavar="DIR", help="The folder of a journal.", show_default=False)]
 _CHECKED_AT_ONCE, _PRINTED_AT_ONCE = 1 << 18, 1 << 10
 """Records."""
 
@@ -111,6 +111,10 @@ def diff(
     sides = zip((one, other), journals, (found.one, found.other), strict=True)
     screen.show(f"the logs part at number {found.number}:", *(f"{path}: {_side(found.number, record, journal)}" for path, journal, record in sides))
     raise typer.Exit(1)
+
+
+app.command(epilog="Example:  shm-exchange journal replay /var/lib/exchange/demo --to 1000")(replay)
+app.command(epilog="Example:  shm-exchange journal compact /var/lib/exchange/demo --dry-run")(compact)
 
 
 def _summary(journal: Journal) -> dict[str, Any]:

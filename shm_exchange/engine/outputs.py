@@ -33,6 +33,8 @@ SESSION_OUTPUT = np.dtype(
 OUTPUT_STATE = np.dtype([("touched", "i8"), ("events_unpublished", "i8")])
 
 
+SILENT_SLOTS = 64
+"""More than SLOTS_AHEAD, and so few that they stay in the cache."""
 SLOTS_AHEAD = 16
 """How far ahead an output slot is asked for: its line was last in a reader's cache, and must come back before it can be written."""
 
@@ -109,6 +111,15 @@ def private_outputs(config: ExchangeConfig) -> Outputs:
     """Outputs into memory of this process alone."""
     reports = np.zeros(config.max_sessions * config.report_capacity, REPORT).view(np.recarray)
     return new_outputs(config, reports, np.zeros(config.event_capacity, EVENT).view(np.recarray))
+
+
+def silent_outputs(config: ExchangeConfig) -> Outputs:
+    """Outputs that are dropped: reports find no room, and events go round in a few slots that nobody reads."""
+    reports = np.zeros(config.max_sessions, REPORT).view(np.recarray)
+    outputs = new_outputs(config, reports, np.zeros(SILENT_SLOTS, EVENT).view(np.recarray))
+    outputs.sessions["limit"] = 0
+    outputs.sessions["unpublished"] = 0
+    return outputs
 
 
 @inlined

@@ -22,14 +22,13 @@ import numpy as np
 
 from shm_exchange._intrinsics import exchange, fence_release, futex_wake, store_relaxed, store_release
 from shm_exchange._jit import inlined, kernel
-from shm_exchange.domain.config import ExchangeConfig
 from shm_exchange.domain.enums import CommandKind
 from shm_exchange.domain.errors import ExchangeRunning
 from shm_exchange.domain.limits import CACHE_LINE, POSITION_BITS
 from shm_exchange.engine.apply import Log, apply
 from shm_exchange.engine.book import Book, new_book
 from shm_exchange.engine.ladder import mark_changed
-from shm_exchange.engine.outputs import Outputs, private_outputs, refresh_limit, slot_of
+from shm_exchange.engine.outputs import Outputs, refresh_limit, silent_outputs, slot_of
 from shm_exchange.matcher.memory import MatcherMemory, Policy
 from shm_exchange.matcher.step import publish
 from shm_exchange.ring.publish import publish_session
@@ -91,13 +90,6 @@ def _from_files(segment: Segment, published: int) -> Book:
 def secret() -> int:
     """What the hashes of a book are mixed with: no result depends on it."""
     return int.from_bytes(os.urandom(7), "little")
-
-
-def silent_outputs(config: ExchangeConfig) -> Outputs:
-    """Outputs for a log whose outputs are out: reports find no room, events go where nobody reads."""
-    outputs = private_outputs(config)
-    outputs.sessions["limit"] = 0
-    return outputs
 
 
 def past_of(memory: MatcherMemory, policy: Policy, outputs: Outputs) -> Past:

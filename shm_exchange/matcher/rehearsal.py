@@ -9,12 +9,12 @@ from shm_exchange.domain.instrument import Instrument
 from shm_exchange.engine.apply import apply, log_of
 from shm_exchange.engine.book import new_book
 from shm_exchange.engine.check import book_hash, check_book, state_hash
-from shm_exchange.engine.outputs import new_outputs
+from shm_exchange.engine.outputs import new_outputs, silent_outputs
 from shm_exchange.layout.regions import Writer, arrays, counts_of
 from shm_exchange.matcher.bundles import Bundles, bundle_memory, plain_bundles
 from shm_exchange.matcher.loop import run_slice
 from shm_exchange.matcher.memory import Policy
-from shm_exchange.matcher.recovery import begin_life, recover, silent_outputs
+from shm_exchange.matcher.recovery import begin_life, recover
 from shm_exchange.snapshot.slots import Snapshots
 
 _YIELD_POLLS = 1 << 20

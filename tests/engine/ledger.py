@@ -11,7 +11,7 @@ from shm_exchange.domain.enums import CommandKind, EventKind, RejectReason, Role
 from shm_exchange.domain.limits import POSITION_BITS
 from tests.oracle.messages import Command, Event, Outputs, Report
 
-ANSWERS = (EventKind.REJECTED, EventKind.MASS_CANCELED, EventKind.LOGGED_ON, EventKind.LOGGED_OFF)
+ANSWERS = (EventKind.REJECTED, EventKind.MASS_CANCELED, EventKind.LOGGED_ON, EventKind.LOGGED_OFF, EventKind.DISCONNECTED)
 
 
 @dataclass
@@ -110,6 +110,8 @@ class Ledger:
             words = command._replace(order_id=command.command_id)
         elif told.kind == EventKind.MASS_CANCELED:
             words = command._replace(order_id=0, price_ticks=0, quantity=told.quantity)
+        elif told.kind == EventKind.DISCONNECTED:
+            words = Command(0, quantity=told.quantity)
         if told.kind == EventKind.REJECTED:
             RejectReason(told.reason)
         else:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from shm_exchange.domain.config import ExchangeConfig
-from shm_exchange.domain.enums import CancelReason, CommandKind, EventKind, Place, SelfTradePrevention
+from shm_exchange.domain.enums import Admission, CancelReason, CommandKind, EventKind, Place, SelfTradePrevention
+from tests.oracle.messages import Command
 from tests.oracle.naive_book import Order, Session, opposite, reaches
 from tests.oracle.naive_exchange import NaiveExchange
 
@@ -156,6 +157,24 @@ class LeavesAZeroOrder(NaiveExchange):
             super().reduce_order(order, quantity, reason)
 
 
+class CancelsWhatWasToStay(NaiveExchange):
+    def disconnect(self, command: Command, me: Session) -> None:
+        me.cancels_on_disconnect = True
+        super().disconnect(command, me)
+
+
+class CancelsNewestFirst(NaiveExchange):
+    def disconnect(self, command: Command, me: Session) -> None:
+        me.orders = dict(reversed(me.orders.items()))
+        super().disconnect(command, me)
+
+
+class ForgetsAnAdmit(NaiveExchange):
+    def handle(self, command: Command) -> None:
+        super().handle(command)
+        self.admission = Admission.ALL
+
+
 MUTANTS: dict[str, type[NaiveExchange]] = {
     "a partial fill sends the resting order to the back": SendsPartialFillsToTheBack,
     "the trade prints the incoming price": PrintsTheIncomingPrice,
@@ -173,4 +192,7 @@ MUTANTS: dict[str, type[NaiveExchange]] = {
     "a duplicate client id links an order to itself": AcceptsADuplicateClientId,
     "an amend below the filled quantity goes negative": AmendsBelowZero,
     "DECREMENT of equal sizes leaves a zero order": LeavesAZeroOrder,
+    "a DISCONNECT cancels orders that were to stay": CancelsWhatWasToStay,
+    "a DISCONNECT cancels newest first": CancelsNewestFirst,
+    "an ADMIT is forgotten": ForgetsAnAdmit,
 }

@@ -11,7 +11,8 @@ one in the command is said with their name; ACCEPTED goes without saying when mo
     buy|sell A1 10 @ 101 [ioc|fok] [post] [slide] [MODE]      MODE: cancel-incoming, cancel-resting, cancel-both, decrement
     buy|sell A1 10 market [@ 105] [fok] [MODE]                with a price: protected
     cancel A1                reduce A1 3                      replace A1 10 @ 102 [reinsert] [post] [slide] [MODE]
-    mass cancel A [buy|sell] [account]                        logon A as B, logoff A
+    mass cancel A [buy|sell] [account]                        logon A as B [cancel-on-disconnect], logoff A, disconnect A
+    admit all|reducing|none                                   the matcher's own command; `by A`: of a session that tries
     … by B                                                    the session that sends it, if not the owner
     … by client id                                            name the order by its client id
     … on 1                                                    instrument 1 (0 where nothing is said; `on all` for mass cancel)
@@ -30,6 +31,7 @@ from typing import Any
 
 from shm_exchange.domain.config import ExchangeConfig
 from shm_exchange.domain.enums import (
+    Admission,
     CancelReason,
     CommandKind,
     EventKind,
@@ -55,7 +57,13 @@ INSTRUMENTS = (
 )
 LETTERS = "ABCDEF"
 MODES = {mode.name.lower().replace("_", "-"): mode for mode in SelfTradePrevention}
-MODIFIERS = {"post": Flag.POST_ONLY, "slide": Flag.SLIDE, "reinsert": Flag.REINSERT, "account": Flag.ACCOUNT}
+MODIFIERS = {
+    "post": Flag.POST_ONLY,
+    "slide": Flag.SLIDE,
+    "reinsert": Flag.REINSERT,
+    "account": Flag.ACCOUNT,
+    "cancel-on-disconnect": Flag.CANCEL_ON_DISCONNECT,
+}
 SIDES = {side.name.lower(): side for side in Side}
 TIMES = {time.name.lower(): time for time in TimeInForce}
 UNKNOWN = 999_999
@@ -123,12 +131,14 @@ class Table:
         sender = re.search(r" by ([A-Z])$", line)
         by_client_id = " by client id" in line
         words = re.sub(r" on \w+| by (client id|[A-Z])", "", line).split()
-        label = "" if words[0] in ("mass", "logon", "logoff") else words[1]
+        label = "" if words[0] in ("mass", "logon", "logoff", "disconnect", "admit") else words[1]
         letter = sender[1] if sender else words[2] if words[0] == "mass" else words[1][0]
         fields = getattr(self, f"_{'enter' if words[0] in SIDES else words[0]}")(words, by_client_id)
         if instrument:
             fields["instrument"] = ALL_INSTRUMENTS if instrument[1] == "all" else int(instrument[1])
         fields |= {name: int(value) for name, value in (word.split("=") for word in spoilt.split())}
+        if words[0] == "admit" and not sender:
+            return Command(self.ledger.commands, **fields), label
         self.positions[letter] += 1
         command = Command((LETTERS.index(letter) + 1) << 40 | self.positions[letter], **fields)
         return command, label
@@ -182,10 +192,19 @@ class Table:
 
     def _logon(self, words: list[str], _: bool) -> dict[str, Any]:
         names = (*name_words(f"session-{words[1]}"), *name_words(words[3]))
-        return dict(zip(("order_id", "client_order_id", "price_ticks", "quantity"), names, strict=True)) | {"kind": CommandKind.LOGON}
+        return dict(zip(("order_id", "client_order_id", "price_ticks", "quantity"), names, strict=True)) | {
+            "kind": CommandKind.LOGON,
+            "modifiers": self._options(words[4:])["modifiers"],
+        }
 
     def _logoff(self, words: list[str], _: bool) -> dict[str, Any]:
         return {"kind": CommandKind.LOGOFF}
+
+    def _disconnect(self, words: list[str], _: bool) -> dict[str, Any]:
+        return {"kind": CommandKind.DISCONNECT}
+
+    def _admit(self, words: list[str], _: bool) -> dict[str, Any]:
+        return {"kind": CommandKind.ADMIT, "quantity": Admission[words[1].upper()]}
 
     # -- outputs to words
 
@@ -194,7 +213,7 @@ class Table:
         if len(said) > 1 and said[0] == "accepted":
             said.pop(0)
         answers = [report for report in outputs.reports.get(command.command_id >> 40, ()) if report.kind not in _PUBLIC]
-        return ", ".join(said + [self._answer(answer) for answer in answers])
+        return ", ".join(said + [self._answer(answer) for answer in answers]) or "nothing"
 
     def _event(self, event: Event, label: str, command: Command) -> str:
         name = self.labels[event.order_id]
@@ -212,7 +231,7 @@ class Table:
         if report.kind == EventKind.REJECTED:
             return f"rejected: {_spoken(RejectReason(report.reason).name)}"
         words = _spoken(EventKind(report.kind).name)
-        return f"{words} {report.quantity}" if report.kind == EventKind.MASS_CANCELED else words
+        return f"{words} {report.quantity}" if report.kind in (EventKind.MASS_CANCELED, EventKind.DISCONNECTED) else words
 
     def _book(self, instrument: int) -> str:
         said = []

@@ -9,14 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shm_exchange.domain.config import ExchangeConfig
-from shm_exchange.domain.enums import CommandKind, Flag, OrderType, SelfTradePrevention, Side, TimeInForce
+from shm_exchange.domain.enums import Admission, CommandKind, Flag, OrderType, SelfTradePrevention, Side, TimeInForce
 from shm_exchange.domain.instrument import Instrument
 from shm_exchange.domain.limits import PRICE_TICKS_MAX, QUANTITY_MAX
 from shm_exchange.domain.names import name_words
 from tests.engine.implementations import FastExchange, books
 from tests.engine.ledger import Ledger
 from tests.oracle.messages import ALL_INSTRUMENTS, Command
-from tests.oracle.naive_exchange import NaiveExchange
+from tests.oracle.naive_exchange import MATCHER, NaiveExchange
 
 SESSIONS = 3
 KEEP = -77  # a price that means: the one it has
@@ -76,12 +76,19 @@ mass_cancels = command_of(
     command_id=sessions, kind=st.just(CommandKind.MASS_CANCEL), side=st.integers(0, 3), modifiers=modifiers, instrument=instruments
 )
 logoffs = command_of(command_id=sessions, kind=st.just(CommandKind.LOGOFF))
+disconnects = command_of(command_id=sessions, kind=st.just(CommandKind.DISCONNECT), modifiers=st.sampled_from((0,) * 9 + (1,)))
+admits = command_of(
+    command_id=st.just(MATCHER),
+    kind=st.just(CommandKind.ADMIT),
+    quantity=mostly((4, st.just(Admission.ALL)), (2, st.sampled_from(Admission)), (1, edges)),
+)
 
 
 @st.composite
 def logons(draw: st.DrawFn) -> Command:
-    account = draw(st.integers(1, 14))
-    return Command(draw(sessions), *name_words("session"), *name_words(f"account-{account}"), kind=CommandKind.LOGON)
+    account, names = draw(st.integers(1, 14)), name_words("session")
+    modifiers = draw(st.sampled_from((0, int(Flag.CANCEL_ON_DISCONNECT))))
+    return Command(draw(sessions), *names, *name_words(f"account-{account}"), kind=CommandKind.LOGON, modifiers=modifiers)
 
 
 @dataclass(frozen=True)
@@ -136,7 +143,7 @@ anything = command_of(
     instrument=instruments,
     terms=st.sampled_from((0, 0, 1, -1)),
 )
-rare = st.one_of(mass_cancels, logons(), logoffs, anything)
+rare = st.one_of(mass_cancels, logons(), logoffs, disconnects, admits, anything)
 commands = mostly((24, enters), (1, markets), (1, protected), (5, cancels), (3, reduces), (9, replaces), (2, rare))
 logs = st.lists(st.lists(commands, min_size=1, max_size=10), max_size=10)
 """Lists of lists are longer on average than lists, and shrink as well."""
@@ -163,9 +170,12 @@ class Log:
 
     def number(self, command: Command) -> Command:
         session = command.command_id
-        self.positions[session] += 1
+        position = self.length
+        if session != MATCHER:
+            self.positions[session] += 1
+            position = self.positions[session]
         self.length += 1
-        command = command._replace(command_id=session << 40 | self.positions[session], time_ns=self.length * 7 % 50)
+        command = command._replace(command_id=session << 40 | position, time_ns=self.length * 7 % 50)
         if command.kind == CommandKind.ENTER:
             self.entered.append(command.command_id)
         return command

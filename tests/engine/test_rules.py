@@ -7,9 +7,8 @@ import pytest
 from tests.engine.implementations import IMPLEMENTATIONS
 from tests.engine.table import check, read_tables
 
-RULES = {
-    f"{topic}: {title}": text for topic in ("matching", "self_trade", "changing", "rejects") for title, text in read_tables(f"{topic}.txt").items()
-}
+TOPICS = ("matching", "self_trade", "changing", "rejects", "sessions")
+RULES = {f"{topic}: {title}": text for topic in TOPICS for title, text in read_tables(f"{topic}.txt").items()}
 
 
 @pytest.mark.parametrize("implementation", IMPLEMENTATIONS)

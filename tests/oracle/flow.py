@@ -11,14 +11,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from shm_exchange.domain.config import ExchangeConfig
-from shm_exchange.domain.enums import CommandKind, Flag, OrderType, SelfTradePrevention, Side, TimeInForce
+from shm_exchange.domain.enums import Admission, CommandKind, Flag, OrderType, SelfTradePrevention, Side, TimeInForce
 from shm_exchange.domain.instrument import Instrument
 from shm_exchange.domain.limits import POSITION_BITS, PRICE_TICKS_MAX, QUANTITY_MAX
 from shm_exchange.domain.names import name_words
 from shm_exchange.layout.records import LOG_RECORD
 from tests.oracle.messages import ALL_INSTRUMENTS, Command
 from tests.oracle.naive_book import Order
-from tests.oracle.naive_exchange import NaiveExchange
+from tests.oracle.naive_exchange import MATCHER, NaiveExchange
 
 DENSE, WIDE, SPARSE = 0, 1, 2
 INSTRUMENTS = (
@@ -72,10 +72,13 @@ class Flow:
         """The next command, as the log has it."""
         command = self.pending.pop() if self.pending else self._draw()
         session = command.command_id
-        self.positions[session] += 1
+        position = self.exchange.sequence + 1
+        if session:
+            self.positions[session] += 1
+            position = self.positions[session]
         self.time_ns += self.random.randrange(3)
         late = self.random.randrange(1, 1000) if self.random.random() < 0.05 else 0
-        command = command._replace(command_id=session << POSITION_BITS | self.positions[session], time_ns=self.time_ns - late)
+        command = command._replace(command_id=session << POSITION_BITS | position, time_ns=self.time_ns - late)
         if command.kind == CommandKind.ENTER:
             self.entered.append(command.command_id)
         self.exchange.handle(command)
@@ -85,6 +88,10 @@ class Flow:
         """A command of some session, whose number stands in for the command's id until it is sent."""
         if self.random.random() < 0.03:
             return self._hostile()
+        admission = self.exchange.admission
+        if self.random.random() < (0.001 if admission == Admission.ALL else 0.05):
+            wanted = self.random.choice((Admission.REDUCING, Admission.NONE)) if admission == Admission.ALL else Admission.ALL
+            return Command(MATCHER, kind=CommandKind.ADMIT, quantity=self.random.choice((wanted, wanted, *HOSTILE)))
         session = self.random.randint(1, len(self.positions))
         if not self.exchange.sessions[session].logged_on and self.random.random() < 0.6:
             return self._logon(session)
@@ -198,9 +205,11 @@ class Flow:
         draw = self.random.random()
         if draw < 0.15:
             return Command(session, kind=CommandKind.LOGOFF)
-        if draw < 0.6:
+        if draw < 0.35:
+            return Command(session, kind=CommandKind.DISCONNECT)
+        if draw < 0.65:
             return self._mass_cancel(session)
-        if draw < 0.75:
+        if draw < 0.78:
             self.pending.append(self._logon(session, move=True))
             return Command(session, kind=CommandKind.MASS_CANCEL, instrument=ALL_INSTRUMENTS)
         return self._logon(session, move=self.random.random() < 0.5)
@@ -218,7 +227,8 @@ class Flow:
             name = f"account-of-{self.random.randrange(self.profile.accounts)}"
         elif account:
             name = next(known.decode() for known, number in self.exchange.accounts.items() if number == account).rstrip("\0")
-        return Command(session, *name_words(f"session-{session}"), *name_words(name), kind=CommandKind.LOGON)
+        cancels = Flag.CANCEL_ON_DISCONNECT if self.random.random() < 0.5 else 0
+        return Command(session, *name_words(f"session-{session}"), *name_words(name), kind=CommandKind.LOGON, modifiers=int(cancels))
 
     # -- nonsense
 
@@ -227,7 +237,7 @@ class Flow:
         session, draw = self.random.randint(1, len(self.positions)), self.random.random()
         if draw < 0.1:
             noise = np.frombuffer(self.random.randbytes(LOG_RECORD.itemsize), LOG_RECORD).tolist()[0]
-            return Command._make(noise)._replace(command_id=session, kind=self.random.randint(0, 9))
+            return Command._make(noise)._replace(command_id=session, kind=self.random.randint(0, 11))
         drawn = (self._enter(session, aggressive=True), self._aimed(), self._mass_cancel(session), self._logon(session))
         command = self.random.choice((*drawn, Command(session, kind=CommandKind.LOGOFF)))
         if draw < 0.5:

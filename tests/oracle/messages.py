@@ -147,11 +147,11 @@ def malformed_mass_cancel(command: Command) -> bool:
 
 def malformed_logon(command: Command) -> bool:
     """A LOGON carries two names."""
-    return command.terms != 0 or command.modifiers != 0 or not all(map(_is_name, logon_names(command)))
+    return command.terms != 0 or _bad_modifiers(command, Flag.CANCEL_ON_DISCONNECT) or not all(map(_is_name, logon_names(command)))
 
 
 def malformed_logoff(command: Command) -> bool:
-    """A LOGOFF carries nothing."""
+    """A LOGOFF carries nothing, and a DISCONNECT neither."""
     return command.terms != 0 or command.modifiers != 0
 
 

@@ -15,6 +15,7 @@ class Session:
 
     number: int
     logged_on: bool = False
+    cancels_on_disconnect: bool = False
     account: int = 0
     orders: dict[int, Order] = field(default_factory=dict)  # open ones, in order of entry
     reports: list[Report] = field(default_factory=list)

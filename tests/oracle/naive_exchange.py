@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from shm_exchange.domain.config import ExchangeConfig
 from shm_exchange.domain.enums import (
+    Admission,
     CancelReason,
     CommandKind,
     EventKind,
@@ -13,17 +14,20 @@ from shm_exchange.domain.enums import (
     OrderType,
     Place,
     RejectReason,
-    Role,
     SelfTradePrevention,
     Side,
     TimeInForce,
 )
 from shm_exchange.domain.limits import ACCOUNTS_MAX, NOTIONAL_MAX, POSITION_BITS
 from tests.oracle import messages as m
-from tests.oracle.messages import Command, Event, Outputs, Report
-from tests.oracle.naive_book import NaiveBook, Order, Session, opposite, reaches
+from tests.oracle.messages import Command, Outputs
+from tests.oracle.naive_book import Order, Session, opposite, reaches
+from tests.oracle.naive_tape import NaiveTape
 
 KINDS = frozenset(CommandKind)
+BEFORE_LOGON = frozenset({CommandKind.LOGON, CommandKind.DISCONNECT})
+MATCHER = 0
+"""The lane of no session: what stands in it the matcher says, and that is ADMIT."""
 
 
 class Refused(Exception):
@@ -39,15 +43,13 @@ def refuse(applies: bool, reason: RejectReason) -> None:
         raise Refused(reason)
 
 
-class NaiveExchange(NaiveBook):
+class NaiveExchange(NaiveTape):
     """The oracle. `apply` takes records as tuples (`records.tolist()`) and returns reports and events as tuples."""
 
     def __init__(self, config: ExchangeConfig) -> None:
         super().__init__(config)
         self.accounts: dict[bytes, int] = {}
-        self.events: list[Event] = []
-        self.sequence = -1
-        self.time_ns = 0
+        self.admission = Admission.ALL
 
     def apply(self, records: Iterable[tuple[int, ...]]) -> Outputs:
         """Handle commands in order; what they cause, since the last call."""
@@ -60,12 +62,17 @@ class NaiveExchange(NaiveBook):
 
     def handle(self, command: Command) -> None:
         """One command: it happens whole, or is refused and changes nothing but the clock."""
-        self.command, me = command, self.sessions[command.command_id >> POSITION_BITS]
+        self.command, number = command, command.command_id >> POSITION_BITS
         self.sequence += 1
         self.time_ns = max(self.time_ns, command.time_ns)
+        if number == MATCHER:
+            self.admission = Admission(min(max(command.quantity, Admission.ALL), Admission.NONE))
+            return
+        me = self.sessions[number]
         try:
-            if command.kind == CommandKind.LOGON:
-                self.logon(command, me)
+            refuse(command.kind == CommandKind.ADMIT, RejectReason.MALFORMED)
+            if command.kind in BEFORE_LOGON:
+                getattr(self, CommandKind(command.kind).name.lower())(command, me)
                 return
             refuse(not me.logged_on, RejectReason.NOT_LOGGED_ON)
             refuse(command.kind not in KINDS, RejectReason.MALFORMED)
@@ -83,6 +90,7 @@ class NaiveExchange(NaiveBook):
         refuse(name not in self.accounts and len(self.accounts) >= room, RejectReason.ACCOUNTS_FULL)
         me.account = self.accounts.setdefault(name, len(self.accounts) + 1)
         me.logged_on = True
+        me.cancels_on_disconnect = bool(command.modifiers & Flag.CANCEL_ON_DISCONNECT)
         self.answer(EventKind.LOGGED_ON, me)
 
     def logoff(self, command: Command, me: Session) -> None:
@@ -90,10 +98,19 @@ class NaiveExchange(NaiveBook):
         me.logged_on = False
         self.answer(EventKind.LOGGED_OFF, me)
 
+    def disconnect(self, command: Command, me: Session) -> None:
+        refuse(m.malformed_logoff(command), RejectReason.MALFORMED)
+        hit = list(me.orders.values()) if me.cancels_on_disconnect else []
+        for order in hit:
+            self.cancel_order(order, CancelReason.DISCONNECTED)
+        me.logged_on = False
+        self.answer(EventKind.DISCONNECTED, me, canceled=len(hit))
+
     # -- commands that change the book
 
     def enter(self, command: Command, me: Session) -> None:
         refuse(command.instrument >= len(self.config.instruments), RejectReason.UNKNOWN_INSTRUMENT)
+        refuse(self.admission != Admission.ALL, RejectReason.REDUCING_ONLY)
         refuse(m.malformed_enter(command), RejectReason.MALFORMED)
         if m.priced(command):
             self.check_price(command.instrument, command)
@@ -125,6 +142,7 @@ class NaiveExchange(NaiveBook):
         self.reduce_order(self.my_target(command, me), command.quantity, CancelReason.USER)
 
     def replace(self, command: Command, me: Session) -> None:
+        refuse(self.admission != Admission.ALL, RejectReason.REDUCING_ONLY)
         refuse(m.malformed_replace(command), RejectReason.MALFORMED)
         anybodys = self.target(command, me)
         if anybodys:
@@ -244,9 +262,7 @@ class NaiveExchange(NaiveBook):
         if not resting.leaves:
             self.leave_level(resting)
             self.forget(resting)
-        match_id = self.announce(EventKind.EXECUTED, incoming, resting.price, quantity, resting_order_id=resting.order_id)
-        self.report(EventKind.EXECUTED, resting, match_id, resting.price, quantity, role=Role.RESTING)
-        self.report(EventKind.EXECUTED, incoming, match_id, resting.price, quantity, role=Role.INCOMING)
+        self.tell_match(incoming, resting, quantity)
 
     def reduce_order(self, order: Order, quantity: int, reason: CancelReason) -> None:
         """Take away so much, in place; all of it (or more) cancels."""
@@ -261,34 +277,3 @@ class NaiveExchange(NaiveBook):
         self.leave_level(order)
         self.forget(order)
         self.tell(EventKind.CANCELED, order, quantity, reason)
-
-    # -- what is said
-
-    def tell(self, kind: EventKind, order: Order, quantity: int, reason: int = 0, order_type: int = 0) -> None:
-        """To everybody, and to the owner."""
-        self.announce(kind, order, order.price, quantity, reason, order_type)
-        self.report(kind, order, self.command.command_id, order.price, quantity, reason)
-
-    def announce(self, kind: int, order: Order, price: int, quantity: int, reason: int = 0, order_type: int = 0, resting_order_id: int = 0) -> int:
-        number = len(self.events) + 1
-        what = (price, quantity, kind, reason, order.side, order_type, order.instrument, order.session.account)
-        self.events.append(Event(number, self.sequence, self.time_ns, order.order_id, resting_order_id, *what))
-        return number
-
-    def report(self, kind: int, order: Order, cause_id: int, price: int, quantity: int, reason: int = 0, role: int = 0) -> None:
-        session = order.session
-        ids = (len(session.reports) + 1, order.order_id, order.client_order_id, cause_id)
-        what = (price, quantity, order.leaves, kind, reason, order.side, role, order.instrument, session.account)
-        session.reports.append(Report(*ids, *what))
-
-    def answer(self, kind: EventKind, me: Session, reason: int = 0, canceled: int = 0) -> None:
-        """To the commanding session alone: rejects echo its words, session answers are bare, MASS_CANCELED counts."""
-        command, number, account = self.command, len(me.reports) + 1, me.account
-        words = command._replace(order_id=command.command_id) if command.kind == CommandKind.ENTER else command
-        if command.kind == CommandKind.LOGON or kind == EventKind.LOGGED_OFF:
-            words = Command(command.command_id)
-        if kind == EventKind.MASS_CANCELED:
-            words = command._replace(order_id=0, price_ticks=0, quantity=canceled)
-        ids = (number, words.order_id, words.client_order_id, command.command_id)
-        what = (words.price_ticks, words.quantity, 0, kind, reason, words.side, 0, words.instrument, account)
-        me.reports.append(Report(*ids, *what))
