@@ -22,7 +22,7 @@ RUN_VARIABLE = "SHM_EXCHANGE_TEST_RUN"
 """Inherited by every process a test starts, also by those that outlive their parents: so we know our files from those of another run."""
 
 _COMPILER = pytest.StashKey["subprocess.Popen[bytes]"]()
-_WITHOUT_KERNELS = ("tests", "domain", "layout", "protocol", "runtime", "shm")
+_WITHOUT_KERNELS = ("tests", "domain", "layout", "protocol", "runtime", "shm", "sim")
 """Folders whose tests need few or none."""
 
 _SLOW_IS_FINE = [HealthCheck.too_slow, HealthCheck.data_too_large]  # the first example may compile kernels

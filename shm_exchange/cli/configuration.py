@@ -8,6 +8,10 @@ max_orders = 65536
 symbol = "ACME"
 tick_size = "0.01"        a number without quotes is as good: it is read exactly
 lot_size = "1"
+
+[journal]
+mode = "async"
+directory = "/var/lib/demo"
 """
 
 from __future__ import annotations
@@ -15,11 +19,12 @@ from __future__ import annotations
 import json
 import tomllib
 from collections.abc import Iterable, Mapping
+from dataclasses import fields
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from shm_exchange.domain.config import ExchangeConfig
+from shm_exchange.domain.config import ExchangeConfig, JournalConfig
 from shm_exchange.domain.errors import ConfigError
 from shm_exchange.domain.instrument import Instrument
 from shm_exchange.domain.names import nearest
@@ -27,7 +32,8 @@ from shm_exchange.domain.packing import SIZES
 
 DEFAULT_NAME = "demo"
 DEFAULT_INSTRUMENT = "ACME:0.01:1"
-_TABLES = ("exchange", "instrument")
+_TABLES = ("exchange", "instrument", "journal")
+JOURNAL_KEYS = tuple(field.name for field in fields(JournalConfig))
 _EXCHANGE_KEYS = ("name", *SIZES)
 _INSTRUMENT_KEYS = ("symbol", "tick_size", "lot_size", "min_price", "max_price")
 
@@ -75,6 +81,19 @@ def read_toml(path: Path) -> tuple[dict[str, Any], list[Instrument]]:
     return dict(exchange), [_read_instrument(path, entry) for entry in instruments]
 
 
+def journal_table(source: str | None) -> dict[str, Any]:
+    """The [journal] table of a file, with a relative folder meant from the file's own; empty for a bare name. Raises ConfigError."""
+    if source is None or not _is_file(source):
+        return {}
+    table = tomllib.loads(Path(source).read_text(encoding="utf-8")).get("journal", {})
+    if not isinstance(table, dict):
+        raise ConfigError(f"{source}: write [journal] with one bracket")
+    _check_keys(Path(source), "key of [journal]", table, JOURNAL_KEYS)
+    if isinstance(directory := table.get("directory"), str):
+        table["directory"] = str(Path(source).absolute().parent / Path(directory).expanduser())
+    return dict(table)
+
+
 def _read_instrument(path: Path, entry: dict[str, Any]) -> Instrument:
     _check_keys(path, "key of [[instrument]]", entry, _INSTRUMENT_KEYS)
     if "symbol" not in entry:
@@ -88,10 +107,12 @@ def _check_keys(path: Path, what: str, found: Iterable[str], known: Iterable[str
             raise ConfigError(f"{path}: there is no {what} {key!r}{nearest(key, known)}; known are {', '.join(known)}")
 
 
-def toml_text(config: ExchangeConfig) -> str:
+def toml_text(config: ExchangeConfig, journal: Mapping[str, Any]) -> str:
     """A file that says the same."""
     lines = ["[exchange]", f"name = {json.dumps(config.name)}", *(f"{size} = {getattr(config, size)}" for size in SIZES)]
     for instrument in config.instruments:
         given = {key: getattr(instrument, key) for key in _INSTRUMENT_KEYS}
         lines += ["", "[[instrument]]", *(f"{key} = {json.dumps(str(value))}" for key, value in given.items() if value is not None)]
+    if journal:
+        lines += ["", "[journal]", *(f"{key} = {json.dumps(value if isinstance(value, int) else str(value))}" for key, value in journal.items())]
     return "\n".join(lines) + "\n"

@@ -142,7 +142,7 @@ def _show_verdict(figures: dict[str, Any], screen: Screen) -> None:
         (
             row["file"],
             f"{row['first']:,}",
-            f"{row['end']:,}",
+            f"{row['end'] - 1:,}" if row["records"] else "-",
             row["term"],
             f"{row['records']:,}",
             bytes_text(row["bytes"]),
@@ -151,7 +151,7 @@ def _show_verdict(figures: dict[str, Any], screen: Screen) -> None:
         for row in figures["segments"]
     ]
     if rows:
-        screen.show(table("file", ">from number", ">up to, without", ">term", ">records", ">size", "verdict", rows=rows), "")
+        screen.show(table("file", ">first number", ">last", ">term", ">records", ">size", "verdict", rows=rows), "")
     if figures["damage"]:
         screen.show("the journal is DAMAGED")
         return
@@ -184,7 +184,7 @@ def _dump_json(journal: Journal, begin: int, end: int) -> None:
     damage = None
     try:
         for place, text in enumerate(_json_records(journal, begin, end)):
-            sys.stdout.write(f"{',' if place else ''}\n{text}")
+            sys.stdout.write(f"{', ' if place else ''}{text}")
     except JournalDamaged as error:
         damage = error
     sys.stdout.write(f'], "damage": {json.dumps(damage and str(damage))}}}\n')

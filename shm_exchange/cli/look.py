@@ -125,6 +125,7 @@ def _tables(figures: dict[str, Any]) -> list[RenderableType]:
     mean, idle = figures["sweep_ns_mean"], figures["idle_share"]
     words = [
         ("matcher", f"{figures['matcher']}, process {figures['matcher_pid']}, idle {idle:.1%}, {'spins' if figures['spins'] else 'parks when idle'}"),
+        ("life", f"term {figures['term']}, matcher number {figures['matcher_lives']} of it"),
         ("supervisor", f"process {figures['supervisor_pid']}" if figures["supervisor_alive"] else "none: the matcher runs on by itself"),
         ("memory", bytes_text(figures["memory_bytes"])),
         ("commands", f"{figures['commands']:,} in {figures['sweeps']:,} sweeps of {mean:,} ns, at most {figures['batch_high']:,} at once"),
@@ -132,6 +133,8 @@ def _tables(figures: dict[str, Any]) -> list[RenderableType]:
         ("open orders", f"{figures['open_orders']:,} now, {figures['open_orders_high']:,} at most"),
         ("waiting", f"at most {figures['lane_depth_high']:,} in one lane; {figures['reports_skipped']:,} reports skipped"),
     ]
+    if (journal := figures["journal"]) is not None:
+        words.append(("journal", _journal(journal)))
     lanes = [
         (*(lane[key] for key in ("session", "account", "pid")), "alive" if lane["alive"] else "gone", *_counts(lane)) for lane in figures["lanes"]
     ]
@@ -144,6 +147,21 @@ def _tables(figures: dict[str, Any]) -> list[RenderableType]:
     if lanes:
         tables += [Text(), table("session", "account", ">process", "", ">commands", ">waiting", ">open", ">reports", ">unread", rows=lanes)]
     return tables
+
+
+def _journal(journal: dict[str, Any]) -> str:
+    """In words: what is safe, and what is wrong."""
+    from shm_exchange.cli.screen import bytes_text
+
+    said = f"{journal['mode']}, keeper {journal['keeper']}, process {journal['keeper_pid']}: {journal['archived']:,} commands in files"
+    said += f" ({journal['behind']:,} to come), {journal['durable']:,} on the disk, {bytes_text(journal['bytes'])} written"
+    if journal["checkpoint"]:
+        said += f", checkpoint at {journal['checkpoint']:,}"
+    if journal["syncs"]:
+        said += f"; the disk takes {journal['sync_ns_mean'] / 1e6:.2f} ms, {journal['sync_ns_high'] / 1e6:.2f} ms at most"
+    if journal["admission"] != "all":
+        said += f"; admission: {journal['admission']}"
+    return said + (f"; {journal['error']}" if journal["error"] else "")
 
 
 def _counts(lane: dict[str, Any]) -> list[str]:

@@ -155,7 +155,7 @@ def _replay(source: Source, name: str | None, speed: float, levels: int | None, 
     return figures
 
 
-def _sizes(flow: Flow, depth: int) -> dict[str, int]:
+def _sizes(flow: Flow, depth: int) -> dict[str, Any]:
     """Room for all that the file can have open at once, and for some live sessions besides."""
     from shm_exchange.domain.config import LEVELS_PER_PAGE
     from shm_exchange.domain.limits import DEPTH_MAX, OPEN_ORDERS_MAX, SESSIONS_MAX

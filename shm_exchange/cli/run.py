@@ -7,16 +7,18 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from shm_exchange.domain.errors import ExchangeError, ProcessDied
+from shm_exchange.domain.errors import ConfigError, ExchangeError, ProcessDied
 
 if TYPE_CHECKING:
     from shm_exchange.cli.screen import Screen
     from shm_exchange.domain.config import ExchangeConfig
     from shm_exchange.shm import Segment
+    from shm_exchange.supervisor.kept import Plan
     from shm_exchange.supervisor.supervisor import Supervisor
 
 _SIZES = {
@@ -33,6 +35,7 @@ _SIZES = {
     "sweep_budget": "Commands taken from one lane in a sweep.",
 }
 _SMALL = 65_536
+_PANEL = "Journal"
 
 
 def _with_sizes(command: Callable[..., None]) -> Callable[..., None]:
@@ -55,45 +58,77 @@ def run(
     name: Annotated[str | None, typer.Option(help="Name of the exchange (default: demo).", show_default=False)] = None,
     instrument: Annotated[list[str] | None, typer.Option(help="SYMBOL:TICK:LOT[:MIN:MAX]; repeatable.", show_default=False)] = None,
     core: Annotated[int | None, typer.Option(help="Pin the matcher to this core.", show_default=False)] = None,
+    keeper_core: Annotated[int | None, typer.Option(help="Pin the keeper to this core.", show_default=False)] = None,
+    journal: Annotated[
+        str | None,
+        typer.Option(help="off, async (survives kill -9), group or sync (and power loss).", show_default="async", rich_help_panel=_PANEL),
+    ] = None,
+    folder: Annotated[
+        Path | None,
+        typer.Option("--dir", help="Folder of the journal.", show_default="$XDG_STATE_HOME/shm_exchange/NAME", rich_help_panel=_PANEL),
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on where the journal ends, with a new term.", rich_help_panel=_PANEL)] = False,
+    new: Annotated[bool, typer.Option("--new", help="Begin anew; a journal that is there is moved aside.", rich_help_panel=_PANEL)] = False,
+    adopt: Annotated[bool, typer.Option("--adopt", help="Take over an exchange whose supervisor died.", rich_help_panel=_PANEL)] = False,
     print_config: Annotated[bool, typer.Option("--print-config", help="Print the effective TOML and end.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output once it runs.")] = False,
     **sizes: int | None,
 ) -> None:
     """Run an exchange in the foreground, until Ctrl-C or `shm-exchange stop`.
 
-    Flags override the file. Without any instrument it has ACME with a tick of 0.01. If this process is killed, the matcher goes on.
+    Flags override the file. Without any instrument it has ACME with a tick of 0.01. If this process is killed, the matcher goes on
+    (--adopt takes over).
     """
-    from shm_exchange.cli.configuration import configured, toml_text
+    from shm_exchange.cli.configuration import configured, journal_table, toml_text
     from shm_exchange.cli.screen import Screen
+    from shm_exchange.supervisor.kept import Plan, planned
 
     config = configured(source, name, instrument or (), sizes)
+    told = journal_table(source) | {key: value for key, value in (("mode", journal), ("directory", folder)) if value is not None}
     if print_config:
-        typer.echo(toml_text(config), nl=False)
+        typer.echo(toml_text(config, told), nl=False)
         return
-    _run(config, core, Screen(as_json=as_json))
+    screen, cores = Screen(as_json=as_json), (core, keeper_core)
+    if resume + new + adopt > 1:
+        raise ConfigError("--resume, --new and --adopt exclude one another: go on from files, begin anew, or take over what runs")
+    if adopt:
+        _run(Plan(config), cores, screen, adopts=True)
+        return
+    given = any(value is not None for value in sizes.values()) or bool(instrument)
+    plan = planned(config, told, resume=resume, new=new)
+    if resume and given and plan.config != config:
+        raise ConfigError("--resume goes on with the sizes and instruments that the journal says: leave out those flags")
+    if plan.note:
+        screen.say(plan.note)
+    _run(plan, cores, screen)
 
 
-def _run(config: ExchangeConfig, core: int | None, screen: Screen) -> None:
+def _run(plan: Plan, cores: tuple[int | None, int | None], screen: Screen, *, adopts: bool = False) -> None:
     from shm_exchange.cli.screen import Compiling
-    from shm_exchange.runtime.affinity import checked_cores
     from shm_exchange.runtime.warm import ensure_warm
     from shm_exchange.supervisor.serve import PLEASE_VERIFY
     from shm_exchange.supervisor.supervisor import Supervisor
 
-    if core is not None:
-        checked_cores(core)
-    show_sizes(config, screen)
+    name = plan.config.name
+    if not adopts:
+        show_sizes(plan.config, screen)
     with Compiling(screen) as progress:
         ensure_warm(progress)
     with _signals(signal.SIGTERM, PLEASE_VERIFY, signal.SIGINT, signal.SIGHUP) as signals:
         try:
-            with Supervisor(config, cores=(core, None), end_with_parent=False, abort_on=(signals.fileno(),)) as supervisor:
+            if adopts:
+                supervisor = Supervisor.adopt(name, cores=cores)
+            else:
+                supervisor = Supervisor(
+                    plan.config, cores=cores, end_with_parent=False, abort_on=(signals.fileno(),), journal=plan.journal, term=plan.term
+                )
+            with supervisor:
                 _serve(supervisor, signals, screen)
         except ExchangeError:
             signals.taken()
             if not signals.seen:
                 raise
-            screen.say(f"exchange {config.name!r} was stopped before it ran")
+            screen.say(f"exchange {name!r} was stopped before it ran")
     for number in sorted(signals.seen - {signal.SIGTERM, PLEASE_VERIFY}):
         raise typer.Exit(128 + number)
 
@@ -119,8 +154,11 @@ def _serve(supervisor: Supervisor, signals: Any, screen: Screen) -> None:
 
     name, segment = supervisor.name, supervisor.segment
     figures = {"name": name, "pid": os.getpid(), "matcher_pid": supervisor.matcher.pid, "memory_bytes": segment.layout.size}
+    figures |= {"journal": segment.journal.directory, "journal_mode": segment.journal.mode.name.lower(), "term": segment.term.number}
     screen.result(figures | {"instruments": [instrument.symbol for instrument in segment.config.instruments]})
     screen.say(f"exchange {name!r} runs (matcher: process {supervisor.matcher.pid}); end it with Ctrl-C or `shm-exchange stop {name}`")
+    if segment.journal.directory:
+        screen.say(f"its journal ({segment.journal.mode.name.lower()}) is {segment.journal.directory}; term {segment.term.number}")
     if screen.moving:
         from rich.live import Live
 

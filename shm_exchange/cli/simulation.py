@@ -26,7 +26,7 @@ from shm_exchange.supervisor.spawn import Child
 
 INSTRUMENTS = (Instrument("ACME", "0.01", "1"), Instrument("GLOBEX", "0.05", "10"), Instrument("INITECH", "0.0001", "100"))
 MIDS = ("100.00", "250.00", "1.2000")
-_SIZES = {"report_capacity": 16_384, "event_capacity": 262_144}
+_SIZES: dict[str, Any] = {"report_capacity": 16_384, "event_capacity": 262_144}
 """Room for what the others may cause while one process waits for a core. With 8 sessions 32 MB in all."""
 _SESSIONS_AT_LEAST = 8
 _PERCENTS = {"latency_ns_p50": 50, "latency_ns_p99": 99, "latency_ns_p999": 99.9}

@@ -16,25 +16,27 @@ from shm_exchange.domain.errors import LaneFull
 from shm_exchange.layout.records import kinds_word
 from shm_exchange.layout.regions import Writer
 from shm_exchange.ring.lane import new_producer, recover_position, submit
-from shm_exchange.shm.segment import Segment, attach
+from shm_exchange.shm.segment import Records, Segment, attach
 
 _DISCONNECT = kinds_word(kind=CommandKind.DISCONNECT)
 _NAP_SECONDS = 0.0002
 
 
 def depart(segment: Segment, number: int, patience: float) -> bool:
-    """Say DISCONNECT for a session whose process is gone, if nobody has yet; whether it was said now.
+    """Say DISCONNECT for a session whose process is gone, if nobody has yet; whether it was said now. What its lane still holds is taken then.
 
     Caller: holds the attach mutex. Waits up to `patience` seconds for room in the lane, then raises LaneFull.
     """
-    if segment.is_held(number) or not _is_due(segment, number):
+    if segment.is_held(number) or not (_is_due(segment, number) or _is_stuck(segment, number)):
         return False
     with attach(segment.name, segment.directory, write=True, dead_ok=True, populate=False) as own:
         if own.generation != segment.generation or not own.try_lock(number):
             return False
+        arrays = own.writable(Writer.GATEWAY, number)
+        arrays["report_head"][0].abandoned = 1
         if not _is_due(own, number):
             return False
-        _append(own, number, patience)
+        _append(own, arrays, number, patience)
     return True
 
 
@@ -50,9 +52,13 @@ def _is_due(segment: Segment, number: int) -> bool:
     return bool(segment.array("report_tails")[number].logged_on)  # a lane of a former term, of which only the log knows
 
 
-def _append(segment: Segment, number: int, patience: float) -> None:
-    own = segment.writable(Writer.GATEWAY, number)
-    own["report_head"][0].abandoned = 1
+def _is_stuck(segment: Segment, number: int) -> bool:
+    """Whether commands wait in the lane, and perhaps for somebody to read reports."""
+    lane, head = segment.array("lane", number), int(segment.array("lane_heads")[number].head)
+    return bool(0 < head == lane[head & (len(lane) - 1)].number and not segment.array("report_head", number)[0].abandoned)
+
+
+def _append(segment: Segment, own: dict[str, Records], number: int, patience: float) -> None:
     heads = segment.array("lane_heads")[number : number + 1]
     producer = new_producer(own["lane"], heads, own["activity"], own["parked"][:1], number)
     deadline = time.monotonic() + patience

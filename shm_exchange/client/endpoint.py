@@ -1,8 +1,7 @@
 """One session's end of the exchange: its lane, its report ring, and its life from logon to close. `client.gateway` says orders on top of it.
 
 Submitting returns at once: a command is in the lane (and will be matched, whatever becomes of this process) or an error was raised and it is not.
-What became of it comes as reports, numbered without a gap. A report counts as delivered at the next `poll`: a gateway killed while it handles one
-gets it again under the same number.
+What became of it comes as reports: `client.inbox`.
 """
 
 from __future__ import annotations
@@ -11,20 +10,17 @@ import logging
 import os
 import time
 import weakref
-from collections.abc import AsyncGenerator
-from functools import partial
 from operator import index as whole
 from typing import Any, NamedTuple, Self
 
 import numpy as np
 
 from shm_exchange._jit import freeze
-from shm_exchange.client.plain import Records, plain, rows
-from shm_exchange.client.report import Report
+from shm_exchange.client.inbox import PARK_SECONDS, Inbox
+from shm_exchange.client.plain import Records, plain
 from shm_exchange.client.sessions import await_matcher, check_deadline, take_session
-from shm_exchange.client.sleeper import BURST, SLICE_NS, Sleeper
-from shm_exchange.client.waiting import park_for_report, unpark
-from shm_exchange.domain.enums import CommandKind, EventKind, RejectReason
+from shm_exchange.client.waiting import park_for_report
+from shm_exchange.domain.enums import CommandKind, EventKind, Flag, RejectReason
 from shm_exchange.domain.errors import (
     ConfigError,
     ExchangeError,
@@ -32,26 +28,34 @@ from shm_exchange.domain.errors import (
     LaneFull,
     PriceError,
     QuantityError,
-    ReportsLost,
 )
 from shm_exchange.domain.instrument import Number
 from shm_exchange.domain.limits import POSITION_BITS
 from shm_exchange.domain.names import checked_name, name_words, nearest
 from shm_exchange.layout.headers import REPORT_HEAD
-from shm_exchange.layout.records import COMMAND, COMMAND_WORDS, REPORT, kinds_word
+from shm_exchange.layout.records import COMMAND, COMMAND_WORDS, kinds_word
 from shm_exchange.ring.lane import await_room, new_producer, submit, submit_many
 from shm_exchange.ring.reports import READER, acknowledge, await_report, take_reports
 from shm_exchange.runtime.interactive import is_interactive
 from shm_exchange.runtime.warm import ensure_warm
-from shm_exchange.shm.segment import attach
+from shm_exchange.shm.segment import Segment, attach
 
 POSITION_MASK = (1 << POSITION_BITS) - 1
 _LOGON, _LOGOFF = (kinds_word(kind=kind) for kind in (CommandKind.LOGON, CommandKind.LOGOFF))
+_CANCEL_ON_DISCONNECT = kinds_word(modifiers=Flag.CANCEL_ON_DISCONNECT)
 _WORD = 1 << 63
-_SPIN_POLLS = 2000
-_PARK_SECONDS = 0.05
 _log = logging.getLogger(__name__)
 _LANE_FULL = ("block", "raise", "drop")
+
+
+class Wishes(NamedTuple):
+    """How a gateway wants to be served: see `Gateway.attach`."""
+
+    lane_full: str = "block"
+    block_seconds: float = 1.0
+    timeout: float = 5.0
+    cancel_on_disconnect: bool = False
+    resume_from: int | None = None
 
 
 class Batch(NamedTuple):
@@ -73,48 +77,41 @@ def _poison_in_child() -> None:
 os.register_at_fork(after_in_child=_poison_in_child)
 
 
-class Endpoint:
+class Endpoint(Inbox):
     """A lane and a report ring. Not for several threads at once: a lane has one producer."""
 
-    def __init__(self, name: str, session: str, account: str, *, lane_full: str, block_seconds: float, timeout: float) -> None:
+    def __init__(self, name: str, session: str, account: str, wishes: Wishes) -> None:
         """See `Gateway.attach`."""
         self.name, self.session, self.account = name, checked_name(session, "session"), checked_name(account, "account")
-        if lane_full not in _LANE_FULL:
-            raise ConfigError(f"lane_full must be one of {', '.join(_LANE_FULL)}, not {lane_full!r}{nearest(lane_full, _LANE_FULL)}")
+        policy = wishes.lane_full
+        if policy not in _LANE_FULL:
+            raise ConfigError(f"lane_full must be one of {', '.join(_LANE_FULL)}, not {policy!r}{nearest(policy, _LANE_FULL)}")
         self.dropped = 0
-        self._lane_full, self._block_seconds = lane_full, block_seconds
+        self._lane_full, self._block_seconds = policy, wishes.block_seconds
+        self._logon = _LOGON + (_CANCEL_ON_DISCONNECT if wishes.cancel_on_disconnect else 0)
         if is_interactive():
             _give_way(name, session)
-        self._segment = attach(name, write=True, timeout=timeout)
+        segment = attach(name, write=True, timeout=wishes.timeout)
         ensure_warm()
-        deadline = time.monotonic() + timeout
-        await_matcher(self._segment, deadline)
-        self._open_rings()
+        deadline = time.monotonic() + wishes.timeout
+        await_matcher(segment, deadline)
+        self._open_rings(segment)
+        if wishes.resume_from is not None:
+            self._resume_from(wishes.resume_from)
         _open.add(self)
         self._log_on(deadline)
         _log.debug("session %r is attached to exchange %r as number %d", session, name, self.number)
         freeze(submit)  # a word that is no int64 is refused, instead of quietly compiling a kernel for it
 
-    def _open_rings(self) -> None:
+    def _open_rings(self, segment: Segment) -> None:
         """Take the session's lane and lay our own ends over it."""
-        segment = self._segment
-        self.number, own = take_session(segment, self.session, self.account)
+        number, own = take_session(segment, self.session, self.account)
+        self._open_inbox(segment, number, own)
         self._lane_id = self.number << POSITION_BITS
-        self._instruments = list(segment.config.instruments)
-        number = slice(self.number, self.number + 1)
-        self._producer_record = new_producer(own["lane"], segment.array("lane_heads")[number], own["activity"], own["parked"][:1], self.number)
+        its_own = slice(number, number + 1)
+        self._producer_record = new_producer(own["lane"], segment.array("lane_heads")[its_own], own["activity"], own["parked"][:1], self.number)
         self._producer: int = self._producer_record.ctypes.data
-        capacity = segment.config.report_capacity
-        reports = segment.array("reports")[(self.number - 1) * capacity : self.number * capacity]
-        self._lane, self._head, self._parked = plain(own["lane"]), plain(own["report_head"]), plain(own["parked"][number])
-        self._reports, self._tail = plain(reports), plain(segment.array("report_tails")[number])
-        self._reader = np.zeros(1, READER)
-        self._reader["next_report"] = self._head["head"]
-        self._buffer = np.zeros(min(capacity, 4096), REPORT)
-        self._control = plain(segment.array("control"))
-        place = (self._reader, self._reports, self._tail)
-        look, sleep = partial(await_report, *place, 1), partial(park_for_report, *place, self._parked, SLICE_NS)
-        self._sleeper = Sleeper(segment, look, sleep, partial(unpark, self._parked))
+        self._lane = plain(own["lane"])
 
     def submit_many(self, commands: Records) -> Batch:
         """Submit COMMAND records in one call, with one fence for all. Returns the first id and how many went in.
@@ -138,64 +135,9 @@ class Endpoint:
         self.dropped += len(words) - count
         return Batch(first, int(count))
 
-    def poll(self, limit: int = 4096) -> list[Report]:
-        """Take the reports that are there, in number order; earlier ones are hereby delivered. Raises ReportsLost once for every gap."""
-        return [Report(row, self._instruments) for row in rows(self._take(limit))]
-
-    def poll_array(self, limit: int = 4096) -> Records:
-        """Like `poll`, as a copy of the REPORT records: ticks, lots and numbers."""
-        return self._take(limit).copy()
-
-    def ack(self) -> None:
-        """Everything polled so far is delivered: it will not come again, and its room is free."""
-        acknowledge(self._reader, self._head)
-
-    def wait(self, timeout: float | None = None) -> bool:
-        """Wait until a report is there, at most `timeout` seconds (None: for ever); whether one is. Sleeps without burning a core.
-
-        Whoever waits has handled what was polled: it is hereby delivered, as by `ack`.
-        """
-        acknowledge(self._reader, self._head)
-        if await_report(self._reader, self._reports, self._tail, self._spin_polls):
-            return True
-        deadline = None if timeout is None else time.monotonic() + timeout
-        while True:
-            left = _PARK_SECONDS if deadline is None else min(_PARK_SECONDS, deadline - time.monotonic())
-            if left <= 0:
-                return False
-            if park_for_report(self._reader, self._reports, self._tail, self._parked, int(left * 1e9)):
-                return True
-
-    async def wait_async(self) -> bool:
-        """`wait` for an event loop, which goes on meanwhile: whether a report is there; False once the gateway was closed or the exchange is gone.
-
-        One task may wait at a time. `asyncio.timeout` bounds it.
-        """
-        acknowledge(self._reader, self._head)
-        return await self._sleeper.wait()
-
-    async def reports(self) -> AsyncGenerator[Report, None]:
-        """Every report as it comes, in number order; ends when the gateway is closed or the exchange gone. Raises ReportsLost, then ask again.
-
-        A report is delivered when the next one is asked for: leaving the loop loses none. Who is slow holds up nobody but this session.
-        """
-        from asyncio import sleep
-
-        sleeper = self._sleeper
-        while await sleeper.wait():
-            for _ in range(BURST):
-                if sleeper.ended or not (next_one := self.poll(1)):
-                    break
-                yield next_one[0]
-            await sleep(0)
-
     def rings(self) -> tuple[int, Records, Records, Records, Records]:
         """For kernels of your own: (address of the PRODUCER, READER[1], REPORT[capacity], REPORT_TAIL[1], REPORT_HEAD[1])."""
         return self._producer, self._reader, self._reports, self._tail, self._head
-
-    def waiting_words(self) -> tuple[Records, Records]:
-        """For kernels of your own that wait: (PARKED[1] of this session, to sleep on; CONTROL[1], whose `spin_polls` says whether to spin)."""
-        return self._parked, self._control
 
     @property
     def submitted(self) -> int:
@@ -210,6 +152,7 @@ class Endpoint:
     def close(self) -> None:
         """Log off and give the session's lane back; open orders stay. Again is harmless."""
         self._sleeper.end()
+        self._head["abandoned"] = 1  # what lies in the lane is taken, LOGOFF included, however many reports we have not read
         submit(self._producer, 0, 0, 0, 0, _LOGOFF)
         acknowledge(self._reader, self._head)
         _open.discard(self)
@@ -222,14 +165,6 @@ class Endpoint:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-    def _take(self, limit: int) -> Records:
-        acknowledge(self._reader, self._head)
-        count = take_reports(self._reader, self._reports, self._tail, self._buffer[:limit])
-        own = self._reader[0]
-        if own["lost_first"]:
-            raise ReportsLost(int(own["lost_first"]), int(own["lost_last"]))
-        return self._buffer[:count]
 
     def _send(self, order_id: int, client_order_id: int, price_ticks: int, lots: int, kinds: int) -> int:
         try:
@@ -246,11 +181,6 @@ class Endpoint:
         if self._lane_full == "raise" or not self._await_room(time.monotonic() + self._block_seconds):
             raise self._full("the command was not submitted")
         return self._lane_id | int(submit(self._producer, order_id, client_order_id, price_ticks, lots, kinds))
-
-    @property
-    def _spin_polls(self) -> int:
-        """Where the matcher spins, processes have cores of their own, and we may spin too."""
-        return _SPIN_POLLS if self._control["spin_polls"][0] else 1
 
     def _await_room(self, deadline: float) -> bool:
         """Spin, yield, sleep until the lane has room or the deadline passes."""
@@ -276,9 +206,9 @@ class Endpoint:
         """
         low, high = name_words(self.session)
         account_low, account_high = name_words(self.account)
-        position = int(submit(self._producer, low, high, account_low, account_high, _LOGON))
+        position = int(submit(self._producer, low, high, account_low, account_high, self._logon))
         if not position:
-            position = self._when_full(low, high, account_low, account_high, _LOGON) & POSITION_MASK
+            position = self._when_full(low, high, account_low, account_high, self._logon) & POSITION_MASK
         ahead = self._reader.copy()
         while int(self._tail["tail"][0]) - int(self._head["head"][0]) <= len(self._reports) // 2:
             for row in self._buffer[: take_reports(ahead, self._reports, self._tail, self._buffer)]:
@@ -287,7 +217,7 @@ class Endpoint:
                     return
             if not await_report(ahead, self._reports, self._tail, self._spin_polls):
                 check_deadline(self._segment, deadline)
-                park_for_report(ahead, self._reports, self._tail, self._parked, int(_PARK_SECONDS * 1e9))
+                park_for_report(ahead, self._reports, self._tail, self._parked, int(PARK_SECONDS * 1e9))
 
     def _logged_on(self, answer: np.void) -> None:
         """Take the answer out of the stream if nothing older waits in front of it."""

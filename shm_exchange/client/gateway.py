@@ -5,7 +5,7 @@ from __future__ import annotations
 from operator import index as whole
 from typing import Self
 
-from shm_exchange.client.endpoint import POSITION_MASK, Endpoint, too_large
+from shm_exchange.client.endpoint import POSITION_MASK, Endpoint, Wishes, too_large
 from shm_exchange.domain.enums import CommandKind, Flag, OrderType, SelfTradePrevention, Side, TimeInForce
 from shm_exchange.domain.errors import ConfigError, ExchangeError, PriceError, UnknownSymbol
 from shm_exchange.domain.instrument import Instrument, Number
@@ -38,15 +38,21 @@ class Gateway(Endpoint):
         lane_full: str = "block",
         block_seconds: float = 1.0,
         timeout: float = 5.0,
+        cancel_on_disconnect: bool = False,
+        resume_from: int | None = None,
     ) -> Self:
         """Open the lane of `session` on exchange `name` and log on for `account` (default: the session's name).
 
         lane_full: what to do when the matcher lags a whole lane behind: "block" up to `block_seconds` and then raise LaneFull, "raise" at once, or
-        "drop" and count (`dropped`; the id returned is 0). timeout: seconds to wait for the matcher. In a notebook or at a prompt, a gateway of that
-        session in this very process is closed first: so a cell can be run again. Raises ExchangeNotFound, LayoutMismatch, SessionInUse,
-        NoFreeSession, ConfigError.
+        "drop" and count (`dropped`; the id returned is 0). timeout: seconds to wait for the matcher.
+
+        cancel_on_disconnect: when this process dies without `close`, cancel the session's open orders. resume_from: begin with the report of that
+        number instead of the first one not acknowledged; what the ring no longer holds comes from the journal.
+
+        In a notebook or at a prompt, a gateway of that session in this very process is closed first: so a cell can be run again. Raises
+        ExchangeNotFound, LayoutMismatch, SessionInUse, NoFreeSession, LaneFull, ConfigError.
         """
-        gateway = cls(name, session, account or session, lane_full=lane_full, block_seconds=block_seconds, timeout=timeout)
+        gateway = cls(name, session, account or session, Wishes(lane_full, block_seconds, timeout, cancel_on_disconnect, resume_from))
         gateway._prepare(self_trade)
         return gateway
 

@@ -49,15 +49,17 @@ class JournalConfig:
     """Commands in one file."""
     checkpoint_commands: int = 1 << 20
     """A checkpoint is made when so many commands lie behind the last one."""
+    retained_commands: int = 1 << 24
+    """Files whose commands lie so far behind the older of the two newest checkpoints are removed."""
 
     def __post_init__(self) -> None:
         if (self.mode is JournalMode.OFF) != (not self.directory):
             raise ConfigError("a journal has a mode and a folder, or neither")
         if self.directory and (not self.directory.startswith("/") or len(self.directory.encode()) > JOURNAL_PATH_BYTES):
             raise ConfigError(f"the folder of a journal is an absolute path of at most {JOURNAL_PATH_BYTES} bytes, not {self.directory!r}")
-        for name, value, low in (("segment_records", self.segment_records, 64), ("checkpoint_commands", self.checkpoint_commands, 1)):
-            if not low <= value <= 1 << 30:
-                raise ConfigError(f"{name} must be a whole number from {low} to {1 << 30}, not {value!r}")
+        for name, low, high in (("segment_records", 64, 1 << 30), ("checkpoint_commands", 1, 1 << 30), ("retained_commands", 0, 1 << 50)):
+            if not low <= getattr(self, name) <= high:
+                raise ConfigError(f"{name} must be a whole number from {low} to {high}, not {getattr(self, name)!r}")
 
 
 def _power_of_two(number: int) -> bool:

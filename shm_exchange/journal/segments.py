@@ -113,6 +113,9 @@ class SegmentWriter:
         try:
             for fd in self._files:
                 os.fdatasync(fd)
+            if not self._is_named:
+                sync_folder(self._directory)
+                self._is_named = True
             self._mark.write(self.written)
         except OSError as error:
             self._error = error
@@ -209,7 +212,7 @@ class SegmentWriter:
     def _begin_segment(self, *, last: bool) -> None:
         segment = self._new_segment()
         self._files.append(self._spare.use(segment.path, packed_header(segment), last=last))
-        self._segment = segment
+        self._segment, self._is_named = segment, last
 
     def _write(self, stop: int) -> None:
         """The records in the buffer, which are those below `stop`. Raises OSError."""

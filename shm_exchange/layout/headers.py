@@ -50,6 +50,7 @@ JOURNAL = lines(
     ("mode", "i8"),  # JournalMode
     ("segment_records", "i8"),
     ("checkpoint_commands", "i8"),
+    ("retained_commands", "i8"),
     ("term", "i8"),  # which life of the exchange this memory is
     ("first_sequence", "i8"),  # log number at which the term began: what lies before it is only in files
     ("directory", f"S{JOURNAL_PATH_BYTES}"),
@@ -74,6 +75,7 @@ MATCHER = lines(
     ("account_count", "i8"),
     ("check_code", "i8"),  # answer to the last `verify`: index into engine.check.CHECKS
     ("state_hash", "i8"),
+    ("verified_sequence", "i8"),  # the log number at which that was
     ("verified", "i8"),  # which request that was; stored last
     ("lives", "i8"),  # matchers that this memory has had
     ("first_event", "i8"),  # event number at which the term began

@@ -109,7 +109,7 @@ class MatcherProcess:
         """Check the book, hash it, and publish the answer under the number of the request."""
         book, words = self.bundles.book, self.bundles.memory.words[0]
         words.check_code = check_book(book)
-        words.state_hash = state_hash(book)
+        words.state_hash, words.verified_sequence = state_hash(book), book.state[0].sequence
         for instrument in range(len(book.traded)):
             self.bundles.snapshots.latest[instrument].book_hash = book_hash(book, instrument)
         words.verified = request
@@ -136,8 +136,8 @@ class MatcherProcess:
         return int(run_slice(plain.memory, policy, plain.book, plain.outputs, plain.log, plain.snapshots))
 
 
-def serve(segment: Segment, *, standby: bool, stays: Callable[[], None]) -> None:
-    """Match until SIGTERM or the stop word; SIGINT belongs to whoever sits at the terminal. `stays` is called once this process is the matcher."""
+def serve(segment: Segment, *, standby: bool, now_matching: Callable[[], None]) -> None:
+    """Match until SIGTERM or the stop word; SIGINT belongs to whoever sits at the terminal. Once we are the matcher, `now_matching` is called."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     started = time.monotonic()
     rehearse()
@@ -148,7 +148,7 @@ def serve(segment: Segment, *, standby: bool, stays: Callable[[], None]) -> None
         if segment.array("matcher")[0].state == MATCHER_STOPPED or segment.array("control")[0].stop:
             return
     matcher = MatcherProcess(segment)
-    stays()
+    now_matching()
     signal.signal(signal.SIGTERM, matcher.ask_to_stop)
     matcher.announce()
     _say(ready=True)

@@ -14,6 +14,7 @@ from shm_exchange.domain.limits import INSTRUMENTS_MAX, PRICE_TICKS_MAX
 from shm_exchange.layout.headers import CONFIG, INSTRUMENT, JOURNAL
 from shm_exchange.layout.regions import INSTRUMENTS_OFFSET, layout_of
 
+_KEPT_SIZES = ("segment_records", "checkpoint_commands", "retained_commands")
 _SIZES = [name for name in CONFIG.names or () if name not in ("instrument_count", "_reserved")]
 
 
@@ -32,7 +33,8 @@ def write_config(fd: int, config: ExchangeConfig, journal: JournalConfig, term: 
     os.pwrite(fd, instruments.tobytes(), INSTRUMENTS_OFFSET)
     kept = np.zeros(1, JOURNAL)
     kept["mode"], kept["directory"] = journal.mode, journal.directory.encode()
-    kept["segment_records"], kept["checkpoint_commands"] = journal.segment_records, journal.checkpoint_commands
+    for size in _KEPT_SIZES:
+        kept[size] = getattr(journal, size)
     kept["term"], kept["first_sequence"] = term
     os.pwrite(fd, kept.tobytes(), layout_of(config).regions["journal"].offset)
 
@@ -55,7 +57,7 @@ def read_journal(fd: int, config: ExchangeConfig) -> tuple[JournalConfig, Term]:
     kept = _read(fd, JOURNAL, 1, layout_of(config).regions["journal"].offset, config.name)[0]
     try:
         directory = bytes(kept["directory"]).decode()
-        journal = JournalConfig(JournalMode(int(kept["mode"])), directory, int(kept["segment_records"]), int(kept["checkpoint_commands"]))
+        journal = JournalConfig(JournalMode(int(kept["mode"])), directory, *(int(kept[size]) for size in _KEPT_SIZES))
     except ValueError as error:
         raise _damaged(config.name, str(error)) from error
     return journal, Term(int(kept["term"]), int(kept["first_sequence"]))

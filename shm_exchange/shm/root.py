@@ -26,7 +26,7 @@ from shm_exchange.domain.errors import ExchangeError, ExchangeRunning
 from shm_exchange.domain.names import checked_exchange_name
 from shm_exchange.layout.digest import LAYOUT_VERSION, layout_digest
 from shm_exchange.layout.headers import MAGIC, ROOT
-from shm_exchange.shm.locks import MATCHER_BYTE, SUPERVISOR_BYTE, LockFile
+from shm_exchange.shm.locks import KEEPER_BYTE, MATCHER_BYTE, SUPERVISOR_BYTE, LockFile
 
 SHM_DIR = "/dev/shm"
 _MAGIC_OFFSET = int((ROOT.fields or {"magic": (ROOT, 0)})["magic"][1])
@@ -161,8 +161,9 @@ def _is_ours_and_empty(root: Root) -> bool:
         return False
     if not root.is_current():
         return False
-    if root.locks.is_held(MATCHER_BYTE):
-        raise ExchangeRunning(_who_runs(root, "matcher"))
+    for byte, who in ((MATCHER_BYTE, "matcher"), (KEEPER_BYTE, "keeper")):
+        if root.locks.is_held(byte):
+            raise ExchangeRunning(_who_runs(root, who))
     if os.fstat(root.locks.fileno()).st_size == 0 and not data_files(root.name, root.directory):
         return True
     root.remove_files()
@@ -175,6 +176,6 @@ def _who_runs(root: Root, who: str) -> str:
     if record is None:
         return f"exchange {root.name!r} is just being started by another process; {cure}"
     started = f"process {record['creator_pid']}, started {time_text(int(record['created_ns']))}"
-    if who == "matcher":
-        return f"exchange {root.name!r} is running: its supervisor ({started}) is gone, but its matcher lives; {cure}"
+    if who != "supervisor":
+        return f"exchange {root.name!r} is running: its supervisor ({started}) is gone, but its {who} lives; {cure}"
     return f"exchange {root.name!r} is running: its supervisor ({started}) lives; {cure}"

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
-from contextlib import ExitStack
 from pathlib import Path
 
 from shm_exchange.layout.headers import MATCHER_STOPPED
@@ -18,7 +17,7 @@ from shm_exchange.supervisor.role import KEEPER, MATCHER, FoundProcess, RoleProc
 
 READY_SECONDS = 120.0
 """For loading kernels from the cache. Compiling them is `ensure_warm`'s business, beforehand."""
-VAIN_DEATHS_MAX = 3
+VAIN_DEATHS_MAX = 8
 """Deaths of a role without any progress between them, after which there is no point in another."""
 _log = logging.getLogger(__name__)
 
@@ -39,17 +38,13 @@ class Crew:
         """Why the exchange is given up; nothing while it is not."""
 
     def start(self, abort_on: Iterable[int] = ()) -> None:
-        """Start whoever is missing, and wait until all are ready. Raises ProcessDied, ExchangeError; then none is left that we started."""
-        with ExitStack() as undo:
-            if self._has_journal and self.keeper is None:
-                self.keeper = keeper = self._start(KEEPER, self._keeper_core)
-                undo.callback(_discard, keeper)
-                keeper.await_ready(READY_SECONDS, abort_on)
-            if self.matcher is None:
-                self.matcher = matcher = self._start(MATCHER, self._matcher_core)
-                undo.callback(_discard, matcher)
-                matcher.await_ready(READY_SECONDS, abort_on)
-            undo.pop_all()
+        """Start whoever is missing, and wait until all are ready. Raises ProcessDied, ExchangeError; then `discard`."""
+        if self.matcher is None:
+            self.matcher = matcher = self._start_matcher()
+            matcher.await_ready(READY_SECONDS, abort_on)
+        if self._has_journal and self.keeper is None:
+            self.keeper = keeper = self._start_keeper()
+            keeper.await_ready(READY_SECONDS, abort_on)
         self._want_standby()
 
     def adopt(self) -> None:
@@ -89,19 +84,22 @@ class Crew:
         return "\n".join(trouble)
 
     def discard(self) -> None:
-        """End all at once."""
+        """End at once whoever we started; those who were found alive live on."""
         for process in (self.standby, self.matcher, self.keeper):
-            if process is not None:
+            if isinstance(process, RoleProcess):
                 _discard(process)
         self.matcher = self.standby = self.keeper = None
 
-    def _start(self, role: str, core: int | None, *flags: str) -> RoleProcess:
-        return RoleProcess(role, self._segment.name, self._directory, core, *self._flags, *flags)
+    def _start_matcher(self, *flags: str) -> RoleProcess:
+        return RoleProcess(MATCHER, self._segment.name, self._directory, self._matcher_core, *self._flags, *flags)
+
+    def _start_keeper(self) -> RoleProcess:
+        return RoleProcess(KEEPER, self._segment.name, self._directory, self._keeper_core)
 
     def _want_standby(self) -> None:
         """A second matcher costs memory and a second of start: only where a death is to be hardly noticed."""
         if self._has_journal and self.standby is None and not self.lost:
-            self.standby = self._start(MATCHER, self._matcher_core, "--standby")
+            self.standby = self._start_matcher("--standby")
 
     def _replace_matcher(self, dead: FoundProcess) -> None:
         words = self._segment.array("matcher")[0]
@@ -116,7 +114,7 @@ class Crew:
         self._note(dead)
         self.matcher, self.standby = self.standby, None
         if self.matcher is None or self.matcher.has_ended():
-            self.matcher = self._start(MATCHER, self._matcher_core)
+            self.matcher = self._start_matcher()
         self._want_standby()
 
     def _replace_keeper(self, dead: FoundProcess) -> None:
@@ -126,7 +124,7 @@ class Crew:
             self._give_up(dead, "nothing more is written to the journal: look at its folder, then stop and start again")
             return
         self._note(dead)
-        self.keeper = self._start(KEEPER, self._keeper_core)
+        self.keeper = self._start_keeper()
 
     def _died_in_vain(self, role: str, progress: int) -> bool:
         """Whether it has died once too often where it stands."""

@@ -8,6 +8,8 @@ from __future__ import annotations
 import logging
 import os
 
+import numpy as np
+
 from shm_exchange.domain.errors import ExchangeNotFound, LaneFull
 from shm_exchange.runtime import pidfd
 from shm_exchange.shm import Segment
@@ -48,9 +50,11 @@ class Departures:
         return {int(pid) for number, pid in enumerate(owners, 1) if pid and self._segment.is_held(number)}
 
     def _silent(self) -> list[int]:
-        """Sessions that are logged on and whose lock is free."""
-        logged_on = self._segment.array("report_tails")["logged_on"]
-        return [number for number in range(1, len(logged_on)) if logged_on[number] and not self._segment.is_held(number)]
+        """Sessions that are logged on, or have something in their lanes, and whose lock is free."""
+        lanes, heads = self._segment.array("lane")["number"], self._segment.array("lane_heads")["head"][1:]
+        waiting = (lanes[np.arange(len(lanes)), heads & (lanes.shape[1] - 1)] == heads) & (heads > 0)
+        logged_on = self._segment.array("report_tails")["logged_on"][1:] != 0
+        return [int(number) for number in np.flatnonzero(waiting | logged_on) + 1 if not self._segment.is_held(int(number))]
 
     def _depart(self, number: int) -> None:
         from shm_exchange.client.departure import depart  # with numba, which a supervisor does without as long as nobody dies

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import tempfile
+import time
+from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from shm_exchange.domain.config import JournalConfig
+from shm_exchange.domain.config import FIRST_TERM, ExchangeConfig, JournalConfig, Term
 from shm_exchange.domain.enums import JournalMode
-from shm_exchange.domain.errors import ConfigError
+from shm_exchange.domain.errors import ConfigError, JournalError
 from shm_exchange.domain.names import nearest
+from shm_exchange.shm import SHM_DIR, exchanges
 
 MODES = tuple(mode.name.lower() for mode in JournalMode)
 
@@ -48,3 +51,52 @@ def default_directory(name: str) -> Path:
     """Where `shm-exchange run` keeps the journal of an exchange: the state folder of the XDG base directory specification."""
     state = os.environ.get("XDG_STATE_HOME", "")
     return (Path(state) if state.startswith("/") else Path.home() / ".local" / "state") / "shm_exchange" / name
+
+
+class Plan(NamedTuple):
+    """What `shm-exchange run` will run."""
+
+    config: ExchangeConfig
+    journal: JournalConfig = JournalConfig()
+    term: Term = FIRST_TERM
+    note: str = ""
+    """What the user should know of the journal that was found."""
+
+
+def planned(config: ExchangeConfig, told: Mapping[str, Any], *, resume: bool, new: bool) -> Plan:
+    """An exchange that begins, or with `resume` goes on where its journal ends. Raises ConfigError, JournalError, JournalDamaged."""
+    mode = checked_mode(told.get("mode", "async"))
+    if mode is JournalMode.OFF:
+        if resume or new:
+            raise ConfigError("there is nothing to resume or to begin anew where the journal is off")
+        return Plan(config)
+    directory = Path(told.get("directory") or default_directory(config.name)).expanduser().absolute()
+    sizes = {key: value for key, value in told.items() if key not in ("mode", "directory")}
+    journal = JournalConfig(mode, str(directory), **sizes)
+    if any(info.name == config.name and info.is_alive for info in exchanges(SHM_DIR)):
+        return Plan(config, journal)  # to be told who runs it, with the folder as it is
+    if resume:
+        return _resumed(config.name, journal)
+    return Plan(config, journal, note=_cleared(directory, new=new))
+
+
+def _resumed(name: str, journal: JournalConfig) -> Plan:
+    from shm_exchange.journal.reading import Journal
+
+    found = Journal(journal.directory)
+    if found.config.name != name:
+        raise JournalError(f"{journal.directory} holds the journal of exchange {found.config.name!r}, not of {name!r}: name that, or its own --dir")
+    cut = f"; cut at its end: {found.cut}" if found.cut else ""
+    note = f"resuming {found.end:,} commands of {found.terms[-1].term} terms from {journal.directory}{cut}"
+    return Plan(found.config, journal, Term(found.terms[-1].term + 1, found.end), note)
+
+
+def _cleared(directory: Path, *, new: bool) -> str:
+    """See that a folder holds no journal, if need be by moving it aside; what was done. Raises JournalError."""
+    if not directory.is_dir() or not any(directory.glob("segment-*.log")):
+        return ""
+    if not new:
+        raise JournalError(f"{directory} holds the journal of a former run: go on with --resume, or begin anew with --new, which moves it aside")
+    aside = directory.with_name(f"{directory.name}.before-{time.strftime('%Y%m%d-%H%M%S')}")
+    directory.rename(aside)
+    return f"the former journal is now {aside}"

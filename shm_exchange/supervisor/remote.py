@@ -16,7 +16,7 @@ from pathlib import Path
 
 from shm_exchange.domain.errors import ExchangeError, ExchangeNotFound, ProcessDied
 from shm_exchange.runtime import pidfd
-from shm_exchange.shm import MATCHER_BYTE, SHM_DIR, SUPERVISOR_BYTE, Segment, attach, reap
+from shm_exchange.shm import KEEPER_BYTE, MATCHER_BYTE, SHM_DIR, SUPERVISOR_BYTE, Segment, attach, reap
 from shm_exchange.supervisor.control import Control, Verdict, await_verdict, read_verdict
 from shm_exchange.supervisor.serve import PLEASE_VERIFY
 
@@ -97,16 +97,17 @@ def _stop_orphan(segment: Segment) -> None:
     if not segment.try_lock(SUPERVISOR_BYTE):
         return  # somebody else is at it
     Control(segment).ask_to_stop()
-    with _process(segment, MATCHER_BYTE) as matcher:
-        if matcher is not None and not pidfd.has_ended(matcher, _GRACE_SECONDS):
-            pidfd.end(matcher, _GRACE_SECONDS)
+    for byte in (MATCHER_BYTE, KEEPER_BYTE):
+        with _process(segment, byte) as process:
+            if process is not None and not pidfd.has_ended(process, _GRACE_SECONDS):
+                pidfd.end(process, _GRACE_SECONDS)
     segment.destroy()
 
 
 @contextmanager
 def _process(segment: Segment, byte: int) -> Iterator[int | None]:
     """A pidfd of the living process that holds the byte of a role; None when there is none."""
-    where = ("matcher", "pid") if byte == MATCHER_BYTE else ("control", "supervisor_pid")
+    where = {MATCHER_BYTE: ("matcher", "pid"), KEEPER_BYTE: ("keeper", "pid"), SUPERVISOR_BYTE: ("control", "supervisor_pid")}[byte]
     handle = _open(segment, byte, *where)
     try:
         yield handle
@@ -120,7 +121,7 @@ def _open(segment: Segment, byte: int, array: str, field: str) -> int | None:
     while segment.is_held(byte):
         pid = int(words[field][0])
         if time.monotonic() > deadline:
-            who = "matcher" if byte == MATCHER_BYTE else "supervisor"
+            who = {MATCHER_BYTE: "matcher", KEEPER_BYTE: "keeper", SUPERVISOR_BYTE: "supervisor"}[byte]
             raise ExchangeError(f"the {who} of exchange {segment.name!r} lives, but not where we can see it (process {pid}): go to its container")
         handles = pidfd.open_pidfds([pid] if pid else [])
         if pid in handles and segment.is_held(byte) and int(words[field][0]) == pid:

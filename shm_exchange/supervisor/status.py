@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+import os
 import time
 from typing import TypedDict
 
 import numpy as np
 
-from shm_exchange.layout.headers import MATCHER_RUNNING, MATCHER_STARTING, MATCHER_STOPPED
-from shm_exchange.shm import MATCHER_BYTE, Segment
+from shm_exchange.domain.enums import Admission
+from shm_exchange.layout.headers import (
+    KEEPER_FAILED,
+    KEEPER_RUNNING,
+    KEEPER_STARTING,
+    KEEPER_STOPPED,
+    MATCHER_RUNNING,
+    MATCHER_STARTING,
+    MATCHER_STOPPED,
+)
+from shm_exchange.shm import KEEPER_BYTE, MATCHER_BYTE, Segment
 
 _STATES = {MATCHER_STARTING: "starting", MATCHER_RUNNING: "running", MATCHER_STOPPED: "stopped"}
+_KEEPER_STATES = {KEEPER_STARTING: "starting", KEEPER_RUNNING: "running", KEEPER_STOPPED: "stopped", KEEPER_FAILED: "failed"}
+_ADMISSIONS = {0: "all"} | {int(admission): admission.name.lower() for admission in Admission}
 
 
 class LaneStatus(TypedDict):
@@ -30,12 +42,35 @@ class LaneStatus(TypedDict):
     open_orders: int
 
 
+class JournalStatus(TypedDict):
+    """Of the keeper and its files. Numbers are log numbers: all below them are in files, on the disk, in the newest checkpoint."""
+
+    mode: str
+    directory: str
+    keeper: str
+    keeper_pid: int
+    keeper_lives: int
+    admission: str
+    error: str
+    archived: int
+    behind: int
+    durable: int
+    checkpoint: int
+    checkpoints: int
+    bytes: int
+    syncs: int
+    sync_ns_mean: int
+    sync_ns_high: int
+
+
 class Status(TypedDict):
     """What `Exchange.status` and `shm-exchange status` tell."""
 
     name: str
     matcher: str
     matcher_pid: int
+    matcher_lives: int
+    term: int
     supervisor_alive: bool
     supervisor_pid: int
     instruments: list[str]
@@ -60,6 +95,7 @@ class Status(TypedDict):
     wakes: int
     spins: bool
     heartbeat_age_seconds: float | None
+    journal: JournalStatus | None
     lanes: list[LaneStatus]
 
 
@@ -73,6 +109,8 @@ def status_of(segment: Segment) -> Status:
         "name": segment.name,
         "matcher": _STATES.get(int(matcher.state), "unknown") if alive else "stopped" if matcher.state == MATCHER_STOPPED else "dead",
         "matcher_pid": int(matcher.pid),
+        "matcher_lives": int(matcher.lives),
+        "term": segment.term.number,
         "supervisor_alive": segment.supervisor_alive,
         "supervisor_pid": int(control.supervisor_pid),
         "instruments": [instrument.symbol for instrument in segment.config.instruments],
@@ -97,6 +135,7 @@ def status_of(segment: Segment) -> Status:
         "wakes": int(counters.wakes),
         "spins": bool(control.spin_polls),
         "heartbeat_age_seconds": round(max(0, time.monotonic_ns() - heartbeat) / 1e9, 3) if heartbeat else None,
+        "journal": _journal(segment) if segment.journal.directory else None,
         "lanes": [_lane(segment, session) for session in _owned(segment)],
     }
 
@@ -110,6 +149,30 @@ def living_owners(segment: Segment) -> set[int]:
 def _owned(segment: Segment) -> list[int]:
     """Sessions that somebody has, or had."""
     return [int(index) + 1 for index in np.flatnonzero(segment.array("owner")["pid"])]
+
+
+def _journal(segment: Segment) -> JournalStatus:
+    keeper, counters = segment.array("keeper")[0], segment.array("keeper_counters")[0]
+    state = _KEEPER_STATES.get(int(keeper.state), "unknown")
+    alive = segment.is_held(KEEPER_BYTE)
+    return {
+        "mode": segment.journal.mode.name.lower(),
+        "directory": segment.journal.directory,
+        "keeper": state if alive or keeper.state in (KEEPER_STOPPED, KEEPER_FAILED) else "dead",
+        "keeper_pid": int(keeper.pid),
+        "keeper_lives": int(counters.lives),
+        "admission": _ADMISSIONS.get(int(keeper.admission), "unknown"),
+        "error": os.strerror(int(keeper.error)) if keeper.error else "",
+        "archived": int(keeper.archived),
+        "behind": max(0, int(segment.array("matcher")[0].log_tail) - int(keeper.archived)),
+        "durable": int(keeper.durable),
+        "checkpoint": int(keeper.checkpoint),
+        "checkpoints": int(counters.checkpoints),
+        "bytes": int(counters.bytes),
+        "syncs": int(counters.syncs),
+        "sync_ns_mean": int(counters.sync_ns) // max(1, int(counters.syncs)),
+        "sync_ns_high": int(counters.sync_ns_high),
+    }
 
 
 def _lane(segment: Segment, session: int) -> LaneStatus:

@@ -74,6 +74,7 @@ class Supervisor:
         with ExitStack() as undo:
             undo.callback(segment.close)
             self._take(segment, cores, end_with_parent=False)
+            undo.callback(self.crew.discard)
             self.crew.adopt()
             self.crew.start()
             undo.pop_all()
