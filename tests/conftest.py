@@ -9,6 +9,7 @@ import sys
 import time
 from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import pytest
@@ -98,10 +99,11 @@ def missing_service(service: str) -> str:
 
 @pytest.fixture(scope="session", autouse=True)
 def clean_environment() -> Iterator[None]:
-    """Nobody is anybody's child, and everything started from here can be told by its environment."""
-    with pytest.MonkeyPatch.context() as patch:
+    """Nobody is anybody's child, everything started from here can be told by its environment, and journals go where nobody keeps any."""
+    with pytest.MonkeyPatch.context() as patch, TemporaryDirectory() as state:
         patch.delenv("SHM_EXCHANGE_CHILD", raising=False)
         patch.setenv(RUN_VARIABLE, str(os.getpid()))
+        patch.setenv("XDG_STATE_HOME", state)
         yield
 
 

@@ -136,6 +136,7 @@ class SegmentWriter:
             if clean and self._files:
                 self._check_disk()
                 os.ftruncate(self._files[-1], self._segment.offset(self.written))
+                self._spare.give_back()
                 self.sync()
 
     def _go_on(self, stack: ExitStack) -> None:

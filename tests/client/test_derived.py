@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from shm_exchange.domain.errors import ConfigError, EventsLost, ReportsLost
 from tests.litmus.exchanges import small_config
 from tests.litmus.waiting import await_that
 
-SIZES = {"max_sessions": 4, "lane_capacity": 1024, "report_capacity": 64, "event_capacity": 128, "log_capacity": 1024}
+SIZES: dict[str, Any] = {"max_sessions": 4, "lane_capacity": 1024, "report_capacity": 64, "event_capacity": 128, "log_capacity": 1024}
 ORDERS = 100
 
 
