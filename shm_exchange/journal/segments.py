@@ -70,6 +70,7 @@ class SegmentWriter:
         self._records, self._durable_mode = segment_records, durable_mode
         self.written, self.bytes_written, self.room = first, 0, Room.NONE
         self._error: OSError | None = None
+        self._is_named = True  # the folder on the disk has the names of all segments
         self._files: list[int] = []  # written and not synced; the last one is the segment's
         self._buffer = np.zeros(_PIECE_RECORDS * JOURNAL_WORDS, np.uint64)
         with ExitStack() as stack:
