@@ -72,6 +72,18 @@ def _snapshot(arguments: Arguments, steps: Steps) -> Measurement:
     return snapshot.run(arguments.count, steps)
 
 
+def _isolation(arguments: Arguments, steps: Steps) -> Measurement:
+    from bench import isolation
+
+    return isolation.run(arguments.count, steps)
+
+
+def _journal(arguments: Arguments, steps: Steps) -> Measurement:
+    from bench import journal
+
+    return journal.run(arguments.count, arguments.rounds, arguments.dir, steps)
+
+
 def _compare(arguments: Arguments, steps: Steps) -> Measurement:
     from bench.compare import command
 
@@ -165,8 +177,18 @@ def _add_counts(command: Callable[..., argparse.ArgumentParser]) -> None:
     throughput = command("throughput", _throughput, "one gateway, batch calls and scalar calls", 3)
     transports = command("transports", _transports, "the lane beside faster-fifo, multiprocessing.Queue and Pipe", 1)
     snapshot = command("snapshot", _snapshot, "snapshot reads against a full-speed writer", 1)
+    isolation = command("isolation", _isolation, "one gateway beside a flood, a stopped one and one that never reads; and the promised bound", 3)
+    # Its repetitions are rounds of all modes in turn: it counts them itself.
+    journal = command("journal", _journal, "what each mode of the journal costs, beside the disk's own time; replay and recovery", 5, "rounds")
+    journal.add_argument("--dir", type=Path, metavar="FOLDER", help="an existing folder on the disk that is meant (default: for temporary files)")
     counts = ((referee, 1_000_000, "new orders"), (throughput, 2_000_000, "commands"))
-    for added, count, what in (*counts, (transports, 5_000_000, "messages through the lane"), (snapshot, 10_000_000, "reads")):
+    for added, count, what in (
+        *counts,
+        (journal, 2_000_000, "commands of a run"),
+        (isolation, 200_000, "round trips of a pass"),
+        (transports, 5_000_000, "messages through the lane"),
+        (snapshot, 10_000_000, "reads"),
+    ):
         added.add_argument("--count", type=_positive, default=count, metavar="N", help=f"{what} (default {count})")
 
 

@@ -9,6 +9,7 @@ import sys
 import time
 from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import pytest
@@ -22,7 +23,7 @@ RUN_VARIABLE = "SHM_EXCHANGE_TEST_RUN"
 """Inherited by every process a test starts, also by those that outlive their parents: so we know our files from those of another run."""
 
 _COMPILER = pytest.StashKey["subprocess.Popen[bytes]"]()
-_WITHOUT_KERNELS = ("tests", "domain", "layout", "protocol", "runtime", "shm")
+_WITHOUT_KERNELS = ("tests", "domain", "layout", "protocol", "runtime", "shm", "sim")
 """Folders whose tests need few or none."""
 
 _SLOW_IS_FINE = [HealthCheck.too_slow, HealthCheck.data_too_large]  # the first example may compile kernels
@@ -98,10 +99,11 @@ def missing_service(service: str) -> str:
 
 @pytest.fixture(scope="session", autouse=True)
 def clean_environment() -> Iterator[None]:
-    """Nobody is anybody's child, and everything started from here can be told by its environment."""
-    with pytest.MonkeyPatch.context() as patch:
+    """Nobody is anybody's child, everything started from here can be told by its environment, and journals go where nobody keeps any."""
+    with pytest.MonkeyPatch.context() as patch, TemporaryDirectory() as state:
         patch.delenv("SHM_EXCHANGE_CHILD", raising=False)
         patch.setenv(RUN_VARIABLE, str(os.getpid()))
+        patch.setenv("XDG_STATE_HOME", state)
         yield
 
 

@@ -20,11 +20,13 @@ from shm_exchange.domain.errors import EventsLost, ExchangeError, ReportsLost, m
 from shm_exchange.journal.folder import segment_path
 from shm_exchange.journal.reading import Journal
 from shm_exchange.journal.segments import SegmentWriter
+from shm_exchange.layout.digest import LAYOUT_VERSION
 from shm_exchange.layout.records import COMMAND_WORDS
 from shm_exchange.shm import attach, create
 from shm_exchange.shm import segment as segment_module
 from shm_exchange.shm import space as space_module
 from shm_exchange.supervisor.supervisor import Supervisor
+from tests.litmus.exchanges import outgrow_the_log
 
 README = (Path(__file__).parents[1] / "README.md").read_text()
 ACME = Instrument("ACME", tick_size="0.01", lot_size="10")
@@ -87,6 +89,7 @@ def _not_enough_memory(_: Supervisor, patch: pytest.MonkeyPatch) -> None:
 
 def _process_died(_: Supervisor, __: pytest.MonkeyPatch) -> None:
     with Supervisor(_config(f"dying-{os.getpid()}", sweep_budget=16)) as supervisor:
+        outgrow_the_log(supervisor.name)
         os.kill(supervisor.matcher.pid, signal.SIGKILL)
         supervisor.verify()
 
@@ -126,7 +129,7 @@ SITUATIONS: dict[str, tuple[Raiser, str]] = {
     ),
     "LayoutMismatch": (
         _layout_mismatch,
-        "was made with layout version 1, digest 0x.*, digest 0x7: use the same release of shm-exchange in both, or stop it",
+        f"was made with layout version {LAYOUT_VERSION}, digest 0x.*, digest 0x7: use the same release of shm-exchange in both, or stop it",
     ),
     "NotEnoughMemory": (
         _not_enough_memory,

@@ -1,4 +1,4 @@
-"""`shm-exchange journal`: looking at the files of a log. Nothing here writes to them, and an exchange that writes them is not disturbed."""
+"""`shm-exchange journal`: looking at the files of a log. Only `compact` and `cut` write to them, and an exchange at work is not disturbed."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from shm_exchange.cli.journal_replay import Folder, compact, cut, replay
 from shm_exchange.cli.look import Json
 from shm_exchange.domain.errors import JournalDamaged
 
@@ -21,11 +22,10 @@ if TYPE_CHECKING:
     from shm_exchange.journal.reading import Journal
 
 app = typer.Typer(
-    help="Look at the files in which an exchange keeps its log.",
+    help="The files in which an exchange keeps its log.",
     no_args_is_help=True,
     epilog="Example:  shm-exchange journal verify /var/lib/exchange/demo",
 )
-Folder = Annotated[Path, typer.Argument(metavar="DIR", help="The folder of a journal.", show_default=False)]
 _CHECKED_AT_ONCE, _PRINTED_AT_ONCE = 1 << 18, 1 << 10
 """Records."""
 
@@ -113,6 +113,11 @@ def diff(
     raise typer.Exit(1)
 
 
+app.command(epilog="Example:  shm-exchange journal replay /var/lib/exchange/demo --to 1000")(replay)
+app.command(epilog="Example:  shm-exchange journal cut /var/lib/exchange/demo --at 1000")(cut)
+app.command(epilog="Example:  shm-exchange journal compact /var/lib/exchange/demo --dry-run")(compact)
+
+
 def _summary(journal: Journal) -> dict[str, Any]:
     words = {"exchange": journal.config.name, "first": journal.first, "end": journal.end, "durable": journal.durable}
     return words | {"terms": [term._asdict() for term in journal.terms], "live": journal.live, "cut": journal.cut}
@@ -138,7 +143,7 @@ def _show_verdict(figures: dict[str, Any], screen: Screen) -> None:
         (
             row["file"],
             f"{row['first']:,}",
-            f"{row['end']:,}",
+            f"{row['end'] - 1:,}" if row["records"] else "-",
             row["term"],
             f"{row['records']:,}",
             bytes_text(row["bytes"]),
@@ -147,7 +152,7 @@ def _show_verdict(figures: dict[str, Any], screen: Screen) -> None:
         for row in figures["segments"]
     ]
     if rows:
-        screen.show(table("file", ">from number", ">up to, without", ">term", ">records", ">size", "verdict", rows=rows), "")
+        screen.show(table("file", ">first number", ">last", ">term", ">records", ">size", "verdict", rows=rows), "")
     if figures["damage"]:
         screen.show("the journal is DAMAGED")
         return
@@ -180,7 +185,7 @@ def _dump_json(journal: Journal, begin: int, end: int) -> None:
     damage = None
     try:
         for place, text in enumerate(_json_records(journal, begin, end)):
-            sys.stdout.write(f"{',' if place else ''}\n{text}")
+            sys.stdout.write(f"{', ' if place else ''}{text}")
     except JournalDamaged as error:
         damage = error
     sys.stdout.write(f'], "damage": {json.dumps(damage and str(damage))}}}\n')

@@ -61,7 +61,8 @@ class Advance:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._alarm.cancel()
-        self._bar.stop()
+        if self._screen.moving:
+            self._bar.stop()  # it would end a line that was never begun
 
 
 def summary(figures: dict[str, Any]) -> list[RenderableType]:

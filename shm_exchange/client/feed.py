@@ -8,8 +8,10 @@ from typing import Self
 
 import numpy as np
 
+from shm_exchange.client import derived
 from shm_exchange.client.plain import Records, plain, rows
 from shm_exchange.client.sleeper import BURST, word_sleeper
+from shm_exchange.domain.config import Term
 from shm_exchange.domain.enums import EventKind, Reason, Side, reason_of
 from shm_exchange.domain.errors import EventsLost
 from shm_exchange.domain.instrument import Instrument
@@ -90,8 +92,9 @@ class Event:
 class EventFeed:
     """A reader of its own pace; the writer does not know it and never waits for it."""
 
-    def __init__(self, segment: Segment, *, from_start: bool = False, batch: int = 8192) -> None:
-        self._segment = segment
+    def __init__(self, segment: Segment, *, from_start: bool = False, complete: bool = False, batch: int = 8192) -> None:
+        self._segment, self._complete = segment, complete
+        self._derived = np.zeros(0, EVENT)
         self._instruments = segment.config.instruments
         self._events, self._words = plain(segment.array("events")), plain(segment.array("matcher"))
         self._feed = np.zeros(1, FEED)
@@ -101,11 +104,19 @@ class EventFeed:
         self._sleeper = word_sleeper(segment, self._words["event_tail"], lambda: int(feed["next_event"][0]))
 
     @classmethod
-    def attach(cls, name: str, *, from_start: bool = False, dead_ok: bool = False) -> Self:
-        """Begin with the next event, or `from_start` with the first ever (if the ring still holds it, else EventsLost at the first poll)."""
+    def attach(cls, name: str, *, from_start: bool = False, complete: bool = False, dead_ok: bool = False) -> Self:
+        """Begin with the next event, or `from_start` with the first ever (if the ring still holds it, else EventsLost at the first poll).
+
+        complete: what the ring no longer holds is derived from the journal, as far back as that goes.
+        """
         segment = attach(name, dead_ok=dead_ok)
         ensure_warm()
-        return cls(segment, from_start=from_start)
+        return cls(segment, from_start=from_start, complete=complete)
+
+    @property
+    def term(self) -> Term:
+        """Which life of the exchange this is. Events before the term's first may have been given out with other contents in a term that was cut."""
+        return self._segment.term
 
     @property
     def next_event(self) -> int:
@@ -120,14 +131,22 @@ class EventFeed:
     def seek(self, number: int) -> None:
         """Go on with event `number`, at most with the next one to come. What was overwritten is EventsLost at the next poll."""
         self._feed["next_event"] = min(max(1, number), self.tail)
+        self._derived = self._derived[:0]
 
     def poll_array(self, limit: int | None = None) -> Records:
         """The next EVENT records, at most `limit`; overwritten by the next poll. Raises EventsLost when lapped, then goes on behind the gap."""
-        count = take_events(self._feed, self._events, self._words, self._buffer[:limit])
-        own = self._feed[0]
-        if own["lost_first"]:
-            raise EventsLost(int(own["lost_first"]), int(own["lost_last"]))
-        return self._buffer[:count]
+        if not len(self._derived):
+            count = take_events(self._feed, self._events, self._words, self._buffer[:limit])
+            own = self._feed[0]
+            if not own["lost_first"]:
+                return self._buffer[:count]
+            lost = int(own["lost_first"]), int(own["lost_last"])
+            if not self._complete:
+                raise EventsLost(*lost)
+            self._derived = derived.events(self._segment, *lost)
+        taken, self._derived = self._derived[:limit], self._derived[limit:]
+        self._feed["next_event"] = taken["number"][-1] + 1
+        return taken
 
     def poll(self, limit: int | None = None) -> list[Event]:
         """The next events, in order; empty when there is nothing new. Raises EventsLost."""

@@ -12,11 +12,12 @@ from functools import partial
 
 import numpy as np
 
+from shm_exchange.client import derived
 from shm_exchange.client.plain import Records, plain, rows
 from shm_exchange.client.report import Report
 from shm_exchange.client.sleeper import BURST, SLICE_NS, Sleeper
 from shm_exchange.client.waiting import park_for_report, unpark
-from shm_exchange.domain.errors import ConfigError, JournalDamaged, JournalError, ReportsLost
+from shm_exchange.domain.errors import ConfigError
 from shm_exchange.layout.records import REPORT
 from shm_exchange.ring.reports import READER, acknowledge, await_report, take_reports
 from shm_exchange.shm.segment import Records as Shared
@@ -24,9 +25,6 @@ from shm_exchange.shm.segment import Segment
 
 PARK_SECONDS = 0.05
 _SPIN_POLLS = 2000
-_DERIVED_AT_ONCE = 1 << 16
-_ARCHIVE_SECONDS = 5.0
-_NAP_SECONDS = 0.0005
 
 
 class Inbox:
@@ -123,30 +121,7 @@ class Inbox:
             own = self._reader[0]
             if not own["lost_first"]:
                 return self._buffer[:count]
-            self._derived = self._derive(int(own["lost_first"]), int(own["lost_last"]))
+            self._derived = derived.reports(self._segment, self.number, int(own["lost_first"]), int(own["lost_last"]))
         taken, self._derived = self._derived[:limit], self._derived[limit:]
         self._reader["next_report"] = taken["number"][-1] + 1
         return taken
-
-    def _derive(self, first: int, last: int) -> Records:
-        """Skipped reports from the journal, the first of them at least. Raises ReportsLost where they cannot be had."""
-        segment = self._segment
-        if not segment.journal.directory or not self._await_archive():
-            raise ReportsLost(first, last)
-        from shm_exchange.journal.deriving import reports_of
-
-        end = int(segment.array("keeper")[0].archived)
-        try:
-            return reports_of(segment.journal.directory, end, self.number, first, min(last, first + _DERIVED_AT_ONCE - 1))
-        except (JournalError, JournalDamaged) as error:
-            raise ReportsLost(first, last) from error
-
-    def _await_archive(self) -> bool:
-        """Wait until files hold the log as far as it is published now; whether they do."""
-        keeper, published = self._segment.array("keeper"), int(self._segment.array("counters")[0].commands)
-        deadline = time.monotonic() + _ARCHIVE_SECONDS
-        while keeper[0].archived < published:
-            if time.monotonic() > deadline:
-                return False
-            time.sleep(_NAP_SECONDS)
-        return True

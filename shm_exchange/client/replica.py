@@ -13,6 +13,7 @@ from typing import NamedTuple, Self
 import numpy as np
 
 from shm_exchange._jit import inlined, kernel
+from shm_exchange.client import derived
 from shm_exchange.client.feed import EventFeed
 from shm_exchange.client.view import index_of
 from shm_exchange.domain.config import ExchangeConfig
@@ -129,26 +130,36 @@ class BookReplica:
     def __init__(self, segment: Segment, symbol: str | None = None) -> None:
         self._segment = segment
         self._config = segment.config
-        self._feed = EventFeed(segment, from_start=True)
+        self._feed = EventFeed(segment, from_start=True, complete=True)
         self._accounts = segment.array("accounts")
         self._default = index_of(segment, symbol) if symbol is not None else (0 if len(self._config.instruments) == 1 else None)
         self._book = new_book(_roomy(self._config), 1)
+        if segment.journal.directory and self._feed.tail > segment.config.event_capacity:
+            self._begin_at_files()
 
     @classmethod
     def attach(cls, name: str, symbol: str | None = None, *, dead_ok: bool = False) -> Self:
-        """Rebuild from the first event. Raises EventsLost (at the first update) where the event ring no longer holds it."""
+        """Rebuild from the first event, or from the journal where the event ring no longer holds it; without one EventsLost at the first update."""
         segment = attach(name, dead_ok=dead_ok)
         ensure_warm()
         return cls(segment, symbol)
 
     def update(self) -> int:
-        """Take all new events; returns how many. Raises EventsLost: a replica that missed events is wrong for good, attach a new one."""
+        """Take all new events; returns how many. What it missed comes from the journal.
+
+        Raises EventsLost where there is none: then this replica is wrong for good, attach a new one.
+        """
         total = 0
         while len(events := self._feed.poll_array()):
             fitted = apply_events(self._book, events)
             assert fitted == len(events), f"event {events[fitted]['number']} does not fit the replica"
             total += fitted
         return total
+
+    def _begin_at_files(self) -> None:
+        """Take the book from the files, and go on with the event behind it."""
+        self._book = derived.book(self._segment, _roomy(self._config))
+        self._feed.seek(int(self._book.state[0].next_event))
 
     @property
     def event_number(self) -> int:

@@ -22,6 +22,7 @@ from shm_exchange.shm.segment import Segment
 
 _SETTLE_SECONDS = 0.5
 _DEPART_SECONDS = 2.0
+_NAP_SECONDS = 0.0002
 
 
 def await_matcher(segment: Segment, deadline: float) -> None:
@@ -68,32 +69,46 @@ def _find(segment: Segment, session: str) -> int | None:
 
 
 def _free_lane(segment: Segment) -> int:
-    """Lock a lane that never had an owner, else one whose owner is gone and left nothing open; returns its number."""
+    """Lock a lane that never had an owner, else one whose owner is gone and left nothing open; returns its number.
+
+    Where the last words of the dead are on their way, such as the DISCONNECT that was just said for them, the matcher is given a moment.
+    """
     sessions = range(1, segment.config.max_sessions + 1)
     tails = segment.array("report_tails")
     unused = [number for number in sessions if not segment.array("owner", number)[0].session and not tails[number].name_low]
-    for number in [*unused, *(number for number in sessions if number not in unused)]:
-        depart(segment, number, _DEPART_SECONDS)
-        if not segment.try_lock(number):
-            continue
-        if _is_settled(segment, number):  # asked under the lock: its last holder can no longer submit
-            return number
-        segment.release(number)
+    deadline = time.monotonic() + _SETTLE_SECONDS
+    while True:
+        is_worth_waiting = False
+        for number in [*unused, *(number for number in sessions if number not in unused)]:
+            depart(segment, number, _DEPART_SECONDS)
+            if not segment.try_lock(number):
+                continue
+            if not _is_taken(segment, number):  # asked under the lock: its last holder can no longer submit
+                is_worth_waiting = True
+            elif _is_settled(segment, number):
+                return number
+            segment.release(number)
+        if not is_worth_waiting or not segment.matcher_alive or time.monotonic() > deadline:
+            break
+        time.sleep(_NAP_SECONDS)
     raise NoFreeSession(
         f"all {segment.config.max_sessions} sessions of exchange {segment.name!r} are taken, by living gateways or by open orders; "
         "start the exchange with a greater max_sessions, or attach as one of its sessions"
     )
 
 
+def _is_taken(segment: Segment, number: int) -> bool:
+    """Nothing waits in the lane."""
+    head = segment.array("lane_heads")[number : number + 1]
+    return int(recover_position(segment.array("lane", number), head)) == int(head[0].head)
+
+
 def _is_settled(segment: Segment, number: int) -> bool:
-    """Nothing waits in the lane, nothing of it is being matched, and nothing of it rests in a book: another session may have it.
+    """Nothing of the lane is being matched, and nothing of it rests in a book: another session may have it. Caller: found that nothing waits in it.
 
     The three are asked in the order of a command's way, so one that moves on meanwhile is met at its next place: the head is stored when a
     command is in the log, `commands` when everything up to there is applied and published, open orders included.
     """
-    head = segment.array("lane_heads")[number : number + 1]
-    if int(recover_position(segment.array("lane", number), head)) != int(head[0].head):
-        return False
     if not _has_applied(segment, int(segment.array("matcher")[0].log_tail)):
         return False
     return not segment.array("report_tails")[number].open_orders
@@ -105,7 +120,7 @@ def _has_applied(segment: Segment, logged: int) -> bool:
     while int(counters[0].commands) < logged:
         if not segment.matcher_alive or time.monotonic() > deadline:
             return False
-        time.sleep(0.0002)
+        time.sleep(_NAP_SECONDS)
     return True
 
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from shm_exchange._jit import kernel
+from shm_exchange._jit import inlined, kernel
 from shm_exchange.domain.config import ExchangeConfig
 from shm_exchange.domain.errors import ConfigError
 from shm_exchange.domain.limits import PRICE_TICKS_MAX
@@ -112,7 +112,7 @@ def _export_ladders(book, entries, pages, orders):
             level_index = next_level(book, level_index)
 
 
-@kernel
+@inlined
 def _export_order(order, row, entry, ladder, price_ticks):
     row.order_id, row.client_order_id = order.order_id, order.client_order_id
     row.leaves_quantity, row.filled_quantity = order.leaves_quantity, order.filled_quantity

@@ -59,6 +59,11 @@ def any_image(_: Image) -> bool:
     return True
 
 
+def no_image(_: Image) -> bool:
+    """None is: begin at the first command."""
+    return False
+
+
 class Found(NamedTuple):
     """A book to begin with, if there is one, and what was looked at in vain."""
 

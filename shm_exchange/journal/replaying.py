@@ -10,7 +10,6 @@ import os
 
 import numpy as np
 
-from shm_exchange._jit import kernel
 from shm_exchange.domain.errors import JournalError
 from shm_exchange.engine.apply import apply, log_of
 from shm_exchange.engine.book import Book, new_book
@@ -23,14 +22,6 @@ from shm_exchange.layout.records import LOG_RECORD
 
 CHUNK = 8192
 """Records read, copied and applied at a time: they stay in the cache on the way."""
-
-
-@kernel
-def _apply_until(book, outputs, log, last, event):
-    """Apply one command after the other up to log number `last`, or until event number `event` was said."""
-    state = book.state[0]
-    while state.sequence < last and state.next_event <= event:
-        apply(book, outputs, log, state.sequence + 1)
 
 
 class Replay:
@@ -55,8 +46,8 @@ class Replay:
         if book is None:
             if journal.first > 0:
                 raise JournalError(
-                    f"the state at number {at_most} cannot be rebuilt: the journal in {journal.directory} begins at number {journal.first} and has no "
-                    f"good checkpoint for it; restore older segments, or a checkpoint"
+                    f"the state at number {at_most} cannot be rebuilt: the journal in {journal.directory} begins at number {journal.first}, "
+                    f"and no checkpoint serves; restore older segments, or a checkpoint"
                 )
             book = new_book(journal.config, int.from_bytes(os.urandom(7), "little"))
         self.book = book
@@ -79,14 +70,6 @@ class Replay:
         if first < last:
             for records in self.journal.records(first, last, CHUNK):
                 self.feed(records)
-        return self.sequence
-
-    def advance_to_event(self, event: int, to: int) -> int:
-        """Like `advance`, but end behind the command that says event number `event`; the outputs must hold those of one command."""
-        for records in self.journal.records(self.sequence, to, CHUNK):
-            _apply_until(self.book, self.outputs, self._log, self._appended(records), event)
-            if self.book.state[0].next_event > event:
-                break
         return self.sequence
 
     def feed(self, records: np.ndarray) -> int:

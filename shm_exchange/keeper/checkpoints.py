@@ -16,6 +16,7 @@ from pathlib import Path
 
 from shm_exchange.domain.errors import ExchangeError
 from shm_exchange.journal.checkpoints import newest_checkpoint, prune_checkpoints, write_checkpoint
+from shm_exchange.journal.compacting import remove, surplus_below, surplus_of
 from shm_exchange.journal.reading import Journal
 from shm_exchange.journal.replaying import Replay
 from shm_exchange.keeper.words import KeeperWords
@@ -91,7 +92,10 @@ class Checkpoints:
 
     def _write(self, replay: Replay) -> None:
         write_checkpoint(self._directory, self._segment.config, replay.book, self._segment.term.number)
-        prune_checkpoints(Journal(self._directory, end=replay.sequence))
+        journal = Journal(self._directory, end=replay.sequence)
+        prune_checkpoints(journal)
+        below = surplus_of(journal).below - self._segment.journal.retained_commands
+        remove(journal, surplus_below(journal, below).segments)
 
     def _see_written(self, writing: Future[None]) -> bool:
         if not writing.done():

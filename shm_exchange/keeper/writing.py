@@ -55,9 +55,9 @@ class LogWriter:
 
     @staticmethod
     def _durable(segment: Segment, own: np.void) -> int:
-        """Where to go on when answers wait for the disk: at its mark, since a keeper may have died between that and its word in memory.
+        """Where to go on when answers wait for the disk: what lies behind is still in the ring, and a disk that has failed once is not believed.
 
-        What lies behind is still in the ring, so a disk that has failed once is not believed there.
+        A keeper may have died between its mark on the disk and its word in memory.
         """
         mark = read_mark(Path(segment.journal.directory)).sequence
         return max(int(own["durable"]), min(mark, int(own["archived"])))

@@ -75,6 +75,7 @@ MATCHER = lines(
     ("account_count", "i8"),
     ("check_code", "i8"),  # answer to the last `verify`: index into engine.check.CHECKS
     ("state_hash", "i8"),
+    ("verified_sequence", "i8"),  # the log number at which that was
     ("verified", "i8"),  # which request that was; stored last
     ("lives", "i8"),  # matchers that this memory has had
     ("first_event", "i8"),  # event number at which the term began

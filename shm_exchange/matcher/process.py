@@ -109,7 +109,7 @@ class MatcherProcess:
         """Check the book, hash it, and publish the answer under the number of the request."""
         book, words = self.bundles.book, self.bundles.memory.words[0]
         words.check_code = check_book(book)
-        words.state_hash = state_hash(book)
+        words.state_hash, words.verified_sequence = state_hash(book), book.state[0].sequence
         for instrument in range(len(book.traded)):
             self.bundles.snapshots.latest[instrument].book_hash = book_hash(book, instrument)
         words.verified = request

@@ -68,7 +68,8 @@ def _cool(memory, policy, index):
     session = memory.hot[index]
     bit = np.uint64(1) << np.uint64(session % LANES_PER_WORD)
     word = memory.activity[session // LANES_PER_WORD]
-    fetch_and(word, "bits", ~bit)  # a full fence: pairs with (B) in ring.lane
+    fetch_and(word, "bits", ~bit)
+    fence_full()  # pairs with (B) in ring.lane: a locked operation alone is no fence by the letter of the memory model
     state = memory.lane_state[session]
     state.idle_sweeps = 0
     if has_command(memory.lanes[session], policy.lane_capacity, state.position):

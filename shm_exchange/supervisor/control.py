@@ -21,6 +21,8 @@ class Verdict(NamedTuple):
     check_code: int
     """0: everything holds; else an index into `engine.check.CHECKS`."""
     state_hash: int
+    sequence: int
+    """The log number at which that was: a replay of all commands below it has the same hash."""
 
     @property
     def holds(self) -> bool:
@@ -63,7 +65,7 @@ class Control:
 def read_verdict(matcher: object) -> Verdict:
     """The matcher's last answer."""
     words = matcher[0]  # type: ignore[index]
-    return Verdict(int(words["check_code"]), int(words["state_hash"]))
+    return Verdict(int(words["check_code"]), int(words["state_hash"]), int(words["verified_sequence"]))
 
 
 def await_verdict(name: str, answer: Callable[[], Verdict | None], has_ended: Callable[[float], bool], timeout: float) -> Verdict | None:

@@ -23,7 +23,9 @@ from shm_exchange.domain.enums import Side
 from shm_exchange.domain.instrument import Instrument
 from shm_exchange.engine.apply import apply
 from shm_exchange.engine.check import book_hash, check_book, state_hash
+from shm_exchange.journal.checkpoints import write_checkpoint
 from shm_exchange.journal.reading import Journal
+from shm_exchange.journal.replaying import Replay
 from shm_exchange.journal.segments import SegmentWriter
 from shm_exchange.layout.records import COMMAND
 from shm_exchange.matcher.process import MatcherProcess
@@ -81,7 +83,9 @@ class _Tour:
             writer = SegmentWriter(folder, config, TermStart(), 0, segment_records=config.log_capacity, durable_mode=False)
             writer.append(self._bundles.log.words, 0, 1)
             writer.close(clean=True)
-            list(Journal(folder).records(0, 1))
+            journal = Journal(folder)
+            write_checkpoint(journal.directory, config, Replay(journal).book, 1)
+            Replay(journal).advance(1)
 
     def loop(self) -> None:
         rehearse()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from shm_exchange.cli.configuration import configured, instrument_of, toml_text
+from shm_exchange.cli.configuration import configured, instrument_of, journal_table, toml_text
 from shm_exchange.domain.config import ExchangeConfig
 from shm_exchange.domain.errors import ConfigError
 from shm_exchange.domain.instrument import Instrument
@@ -97,10 +97,22 @@ def test_what_does_not_fit_is_named(tmp_path: Path, text: str, said: str) -> Non
 
 def test_the_text_of_a_configuration_makes_the_same_configuration(path: Path, tmp_path: Path) -> None:
     again = tmp_path / "again.toml"
-    again.write_text(toml_text(read(path)))
-    assert toml_text(read(again)) == again.read_text()
+    journal = {"mode": "group", "directory": '/var/lib/a "b"', "segment_records": 128}
+    again.write_text(toml_text(read(path), journal))
+    assert toml_text(read(again), journal_table(str(again))) == again.read_text()
+    assert journal_table(str(again)) == journal
     assert read(again).max_pages == read(path).max_pages
     assert [instrument.tick for instrument in read(again).instruments] == [instrument.tick for instrument in read(path).instruments]
+
+
+def test_the_folder_of_a_journal_is_meant_from_the_file_on(tmp_path: Path) -> None:
+    file = tmp_path / "kept.toml"
+    file.write_text('[journal]\nmode = "sync"\ndirectory = "log"\n')
+    assert journal_table(str(file)) == {"mode": "sync", "directory": str(tmp_path / "log")}
+    assert journal_table("kept") == journal_table(None) == {}
+    file.write_text('[journal]\nmodes = "sync"\n')
+    with pytest.raises(ConfigError, match=r"there is no key of \[journal\] 'modes'; did you mean 'mode'\?"):
+        journal_table(str(file))
 
 
 def test_print_config_prints_it_and_runs_nothing(path: Path, tmp_path: Path) -> None:

@@ -60,7 +60,7 @@ def test_the_version_is_a_line_and_names_the_layout() -> None:
 
 
 def test_the_shell_completes_commands_and_names() -> None:
-    with Running("run", "--name", "completable", "--max-orders", "1024") as running:
+    with Running("run", "--name", "completable", "--max-orders", "1024", "--journal", "off") as running:
         running.hear("runs")
         assert _completed("shm-exchange st") == ["status", "stop"]
         assert _completed("shm-exchange stop compl") == ["completable"]

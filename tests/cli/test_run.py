@@ -12,6 +12,7 @@ import pytest
 
 from shm_exchange import Gateway, Side
 from tests.cli.programs import Running, await_no_files, call, environment, figures, files_of
+from tests.litmus.exchanges import outgrow_the_log, take
 
 
 def listed(name: str) -> dict[str, object]:
@@ -90,11 +91,30 @@ def test_the_matcher_goes_on_when_run_is_killed(running: Running, name: str) -> 
     await_no_files(name)
 
 
-def test_a_dead_matcher_ends_run_with_its_death(running: Running, name: str) -> None:
-    os.kill(figures("status", name)["matcher_pid"], signal.SIGKILL)
+def test_a_dead_matcher_is_replaced_and_run_says_so(running: Running, name: str) -> None:
+    with Gateway.attach(name, session="alice") as gateway:
+        order_id = gateway.limit("ACME", Side.BUY, "99.50", 100)
+        assert [report.kind.name for report in take(gateway, 1)] == ["ACCEPTED"]
+        os.kill(figures("status", name)["matcher_pid"], signal.SIGKILL)
+        gateway.cancel(order_id)
+        assert [(report.kind.name, report.order_id) for report in take(gateway, 1)] == [("CANCELED", order_id)]
+        status = figures("status", name)
+    assert (status["matcher"], status["matcher_lives"], status["open_orders"]) == ("running", 2, 0)
+    assert figures("stop", name)["stopped"]
     code, said = running.end()
+    assert code == 0
+    assert f"shm-exchange: the matcher of exchange {name!r} was killed by SIGKILL; another takes over\n" in said
+    assert not files_of(name)
+
+
+def test_a_dead_matcher_that_cannot_be_replaced_ends_run_with_its_death(name: str) -> None:
+    with Running("run", name, "--journal", "off", "--log-capacity", "64", "--sweep-budget", "32", "--json") as running:
+        matcher = running.answer()["matcher_pid"]
+        outgrow_the_log(name)
+        os.kill(matcher, signal.SIGKILL)
+        code, said = running.end()
     assert code == 1
-    assert f"shm-exchange: the matcher of exchange {name!r} was killed by SIGKILL" in said
+    assert f"shm-exchange: the matcher of exchange {name!r} was killed by SIGKILL; without a journal its book cannot be rebuilt: stop" in said
     assert not files_of(name)
 
 

@@ -85,15 +85,17 @@ def test_undelivered_reports_come_again_under_the_same_numbers(attach: Attach) -
     assert [report.order_id for report in first] == ids
     abandon(gateway)
     gateway = attach("careful")
-    again = take(gateway, 7)
+    again = take(gateway, 8)
     assert [(report.number, report.order_id) for report in again[:6]] == [(report.number, report.order_id) for report in first]
-    assert (again[6].kind, again[6].number) == (EventKind.LOGGED_ON, first[-1].number + 1)
+    then = first[-1].number + 1
+    assert [(report.kind, report.number) for report in again[6:]] == [(EventKind.DISCONNECTED, then), (EventKind.LOGGED_ON, then + 1)]
     gateway.ack()
     abandon(gateway)
     gateway = attach("careful")
     last = gateway.limit("ACME", BUY, "1.00", 1)
     assert last > ids[-1]
-    assert [(report.order_id, report.number) for report in take(gateway, 1)] == [(last, again[6].number + 2)]
+    answers = [(report.kind, report.order_id, report.number) for report in take(gateway, 3)]
+    assert answers == [(EventKind.DISCONNECTED, 0, then + 2), (EventKind.LOGGED_ON, 0, then + 3), (EventKind.ACCEPTED, last, then + 4)]
 
 
 def test_commands_of_a_dead_gateway_are_matched_and_its_orders_can_be_canceled_by_its_successor(attach: Attach) -> None:
@@ -102,8 +104,8 @@ def test_commands_of_a_dead_gateway_are_matched_and_its_orders_can_be_canceled_b
     abandon(gateway)
     gateway = attach("dies")
     gateway.cancel(client_order_id=3)
-    kinds = [(report.kind.name, report.order_id) for report in take(gateway, 4)]
-    assert kinds == [("LOGGED_ON", 0), ("ACCEPTED", order_id), ("LOGGED_ON", 0), ("CANCELED", order_id)]
+    kinds = [(report.kind.name, report.order_id) for report in take(gateway, 5)]
+    assert kinds == [("LOGGED_ON", 0), ("ACCEPTED", order_id), ("DISCONNECTED", 0), ("LOGGED_ON", 0), ("CANCELED", order_id)]
 
 
 def test_a_session_with_half_a_ring_of_undelivered_reports_can_be_taken_up_again(attach: Attach) -> None:
@@ -118,7 +120,7 @@ def test_a_session_with_half_a_ring_of_undelivered_reports_can_be_taken_up_again
         other.limit("ACME", BUY, "2.00", 1)
         take(other, 2)
     gateway = attach("absent", timeout=1.0)
-    assert [report.kind.name for report in take(gateway, 73)] == ["EXECUTED"] * 72 + ["LOGGED_ON"]
+    assert [report.kind.name for report in take(gateway, 74)] == ["EXECUTED"] * 72 + ["DISCONNECTED", "LOGGED_ON"]
 
 
 def test_a_settled_lane_passes_on_and_the_next_session_sees_nothing_of_the_last(small: Supervisor) -> None:
@@ -192,7 +194,7 @@ def test_a_forked_child_has_no_part_in_its_parents_gateway(exchange: Supervisor,
         parent.kill()
         assert state_of(forked)
         gateway = attach("forks")
-        assert [report.kind.name for report in take(gateway, 3)] == ["LOGGED_ON", "ACCEPTED", "LOGGED_ON"]
+        assert [report.kind.name for report in take(gateway, 4)] == ["LOGGED_ON", "ACCEPTED", "DISCONNECTED", "LOGGED_ON"]
     finally:
         if forked:
             os.kill(forked, signal.SIGKILL)

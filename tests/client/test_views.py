@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from random import Random
@@ -15,7 +17,7 @@ from shm_exchange.domain.enums import CancelReason, CommandKind, EventKind, Orde
 from shm_exchange.domain.errors import EventsLost, HandleClosed, UnknownSymbol
 from shm_exchange.layout.records import COMMAND
 from shm_exchange.supervisor.supervisor import Supervisor
-from tests.litmus.exchanges import await_quiet, check_replicas, running, small_config, take, take_what_is_there
+from tests.litmus.exchanges import await_quiet, check_replicas, outgrow_the_log, running, small_config, take, take_what_is_there
 from tests.litmus.waiting import await_that
 
 Attach = Callable[..., Gateway]
@@ -204,12 +206,13 @@ def test_replica_snapshot_and_engine_agree_after_a_random_flow(seed: int) -> Non
 
 def test_what_is_left_can_be_looked_at_when_the_matcher_is_gone() -> None:
     with Supervisor(small_config()) as supervisor:
+        outgrow_the_log(supervisor.name)
         gateway = Gateway.attach(supervisor.name, session="alice")
         gateway.limit("ACME", BUY, "5.00", 1)
         take(gateway, 1)
         view = MarketView.attach(supervisor.name, "ACME")
         feed = EventFeed.attach(supervisor.name, from_start=True)
-        supervisor.matcher.kill()
+        os.kill(supervisor.matcher.pid, signal.SIGKILL)
         await_that(supervisor.matcher.has_ended, "the matcher dies")
         assert not view.writer_alive
         assert not gateway.matcher_alive
@@ -221,4 +224,5 @@ def test_what_is_left_can_be_looked_at_when_the_matcher_is_gone() -> None:
         view.close()
         with pytest.raises(HandleClosed):
             assert view.writer_alive
-        assert "killed by SIGKILL" in supervisor.matcher_death
+        supervisor.attend()
+        assert "killed by SIGKILL; without a journal its book cannot be rebuilt" in supervisor.matcher_death

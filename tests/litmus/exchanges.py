@@ -14,6 +14,7 @@ from shm_exchange.domain.enums import EventKind
 from shm_exchange.domain.errors import LaneFull, ReportsLost
 from shm_exchange.domain.instrument import Instrument
 from shm_exchange.runtime.warm import ensure_warm
+from shm_exchange.shm import attach
 from shm_exchange.supervisor.supervisor import Supervisor
 from tests.litmus.waiting import PATIENCE, await_that
 
@@ -46,6 +47,16 @@ def running(**sizes: int) -> Iterator[Supervisor]:
         yield supervisor
         assert supervisor.verify(PATIENCE).holds
         assert supervisor.matcher_death == ""
+
+
+def outgrow_the_log(name: str) -> None:
+    """Let an exchange without a journal forget its beginning: a matcher that dies from now on cannot be replaced. Quickest with a small log."""
+    with attach(name) as segment, Gateway.attach(name, session="outgrows", block_seconds=PATIENCE) as gateway:
+        words, at_once = segment.array("matcher"), segment.config.lane_capacity // 2
+        while not words[0].overwritten:
+            for _ in range(at_once):
+                gateway.cancel(1)
+            take(gateway, at_once)
 
 
 def take(gateway: Gateway, wanted: int) -> list[Report]:

@@ -20,7 +20,14 @@ Reports = np.ndarray[Any, np.dtype[np.void]]
 
 CANCELED_LATER = 21
 _POSITION = (1 << POSITION_BITS) - 1
-_ANSWERS = (EventKind.ACCEPTED, EventKind.REJECTED, EventKind.LOGGED_ON, EventKind.LOGGED_OFF, EventKind.MASS_CANCELED)
+_ANSWERS = (
+    EventKind.ACCEPTED,
+    EventKind.REJECTED,
+    EventKind.LOGGED_ON,
+    EventKind.LOGGED_OFF,
+    EventKind.MASS_CANCELED,
+    EventKind.DISCONNECTED,
+)
 
 
 def _terms_of(position: np.ndarray) -> dict[str, np.ndarray]:

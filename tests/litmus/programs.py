@@ -202,8 +202,11 @@ def read_views(pipe: Connection, name: str, symbol: str) -> None:
         pipe.send(reads)
 
 
-def trade_until_killed(pipe: Connection, name: str, session: str, path: Path, one_by_one: bool) -> None:
-    """Trade for ever, and write every report down before it is acknowledged. Says "ready" when it is attached."""
+def trade_until_killed(pipe: Connection, name: str, session: str, path: Path, one_by_one: bool, pause_seconds: float = 0) -> None:
+    """Trade for ever, and write every report down before it is acknowledged. Says "ready" when it is attached.
+
+    `pause_seconds`: between two bursts, so that what is written down stays small over a thousand kills.
+    """
     gateway = Gateway.attach(name, session=session, block_seconds=PATIENCE)
     journal = Journal(path)
     journal.keep_logon(gateway)
@@ -217,6 +220,7 @@ def trade_until_killed(pipe: Connection, name: str, session: str, path: Path, on
             gateway.submit_many(commands)
         gateway.wait(PATIENCE)
         journal.keep(gateway.poll_array())
+        time.sleep(pause_seconds)
 
 
 def scribble(pipe: Connection, name: str, session: int) -> None:
@@ -291,3 +295,17 @@ def submit_now_and_then(pipe: Connection, name: str, session: str, rounds: int, 
             assert gateway.wait(PATIENCE)
             answers += len(gateway.poll())
     pipe.send(answers)
+
+
+def follow_events(pipe: Connection, name: str) -> None:
+    """Read every event from the first one on until a word comes; says how many. None is missing, none comes twice."""
+    with EventFeed.attach(name, from_start=True) as feed:
+        pipe.send("ready")
+        last, count_seen = 0, 0
+        while not pipe.poll():
+            events = feed.poll_array()
+            if len(events):
+                assert events["number"][0] == last + 1
+                assert (np.diff(events["number"]) == 1).all()
+                last, count_seen = int(events["number"][-1]), count_seen + len(events)
+        pipe.send(count_seen)

@@ -87,7 +87,7 @@ def _submit_while_parking(schedule: tuple[int, ...], rig: Any) -> tuple[bool, bo
 
     memory = rig.bundles.memory._replace(parked=lane.parked)
     park = plain(loop._park, **matcher.hooks, look_at_all=look, futex_wait=matcher.sleep_on(lane.parked))
-    turnstile.run(lambda: submit(0, 0, 0, 0, 0, 0), lambda: park(memory, rig.bundles.policy, None))
+    turnstile.run(lambda: submit(0, 0, 0, 0, 0, 0), lambda: park(memory, rig.bundles.policy, rig.bundles.outputs, rig.bundles.log))
     return MATCHER in turnstile.asleep, any(seen), turnstile.sleeps
 
 

@@ -50,7 +50,7 @@ def test_the_log_is_the_lanes_word_by_word() -> None:
 
 @pytest.mark.parametrize("sessions", [3, 4, 8])
 def test_lanes_at_full_flood_come_round_in_turn(sessions: int) -> None:
-    with rigged(sweep_budget=8) as rig:
+    with rigged(sweep_budget=8, log_capacity=4096) as rig:
         gateways = rig.gateways(sessions)
         swept = _flood(rig, gateways, rounds=3 * sessions)
         assert len(set(swept)) == 1
@@ -64,6 +64,24 @@ def test_no_lane_starves_when_a_sweep_has_no_room_for_all(sessions: int) -> None
         gateways = rig.gateways(sessions)
         swept = _flood(rig, gateways, rounds=4 * sessions)
         assert min(swept) >= max(swept) // 2
+
+
+@pytest.mark.parametrize("budget", [1, 8, 24, 32])
+def test_a_log_that_no_longer_holds_everything_says_so_before(budget: int) -> None:
+    """Without a journal it is all that a matcher could be rebuilt from: it says so one sweep before its first record goes, and no sooner than it must."""
+    with rigged(sweep_budget=budget, log_capacity=64, event_capacity=64) as rig:
+        [gateway] = rig.gateways(1)
+        words = rig.segment.array("matcher")[0]
+        first = rig.segment.array("log")[0].copy()
+        while words.log_tail <= 64:
+            whole = not words.overwritten
+            assert whole or words.log_tail > 64 - budget
+            gateway.submit(orders(budget, price_ticks=0))
+            gateway.reports()
+            rig.step()
+            assert words.log_tail <= 64 or words.overwritten
+            assert words.overwritten or rig.segment.array("log")[0] == first
+        assert words.overwritten == 1
 
 
 def _flood(rig: Rig, gateways: list[RawGateway], rounds: int) -> list[int]:

@@ -61,8 +61,8 @@ def use_words(words, number, bits, signed, unsigned):
 @kernel
 def compute(number, bits, multiplier):
     """What needs no memory."""
-    crc = crc32c(np.uint64(multiplier & 0xFFFFFFFF), bits)
-    return trailing_zeros(bits), mix64(number), mix64(bits), hash31(number, multiplier), crc, crc32c(crc, np.uint64(number))
+    crc = crc32c(multiplier & 0xFFFFFFFF, bits)
+    return trailing_zeros(bits), mix64(number), mix64(bits), hash31(number, multiplier), crc, crc32c(crc, number)
 
 
 @kernel

@@ -58,7 +58,7 @@ def test_what_a_role_writes_is_seen_by_all(created: Segment, name: str, director
         for session in (1, 4):
             assert gateway.try_lock(session)
             own = gateway.writable(Writer.GATEWAY, session)
-            assert set(own) == {"owner", "report_head", "lane", "activity", "parked"}
+            assert set(own) == {"owner", "report_head", "lane", "activity", "parked", "keeper_parked"}
             own["lane"]["number"][63] = 1000 + session
             own["report_head"]["head"] = session
             own["owner"]["session"] = b"alice"

@@ -12,6 +12,7 @@ from shm_exchange.domain.instrument import Instrument
 from shm_exchange.shm import exchanges, reap
 from shm_exchange.supervisor import Exchange
 from shm_exchange.supervisor.remote import stop_exchange
+from tests.litmus.exchanges import outgrow_the_log
 from tests.supervisor import functions
 from tests.supervisor.callers import Caller, Watch, has_files
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 ACME = Instrument("ACME")
+SHORT_LOG = {"log_capacity": 64, "sweep_budget": 32}
 START = """
 with Exchange.start(name, instruments, **small) as exchange:
     exchange.spawn(functions.rest, session="r", count=2)
@@ -124,8 +126,9 @@ def test_caller_and_supervisor_killed_at_once_leave_only_files_that_can_be_reape
         assert reap(name)
 
 
-def test_a_killed_matcher_is_said_in_words(name: str, capfd: pytest.CaptureFixture[str]) -> None:
-    with Exchange.start(name, [ACME]) as exchange:
+def test_a_killed_matcher_that_cannot_be_replaced_is_said_in_words(name: str, capfd: pytest.CaptureFixture[str]) -> None:
+    with Exchange.start(name, [ACME], **SHORT_LOG) as exchange:
+        outgrow_the_log(name)
         status = exchange.status()
         with Watch(status["matcher_pid"], status["supervisor_pid"]) as watch:
             watch.send(status["matcher_pid"], signal.SIGKILL)
@@ -143,7 +146,8 @@ def test_a_killed_matcher_is_said_in_words(name: str, capfd: pytest.CaptureFixtu
 
 
 def test_a_death_that_nobody_asked_for_is_raised_at_the_end(name: str) -> None:
-    exchange = Exchange.start(name, [ACME]).__enter__()
+    exchange = Exchange.start(name, [ACME], **SHORT_LOG).__enter__()
+    outgrow_the_log(name)
     with Watch(exchange.status()["matcher_pid"]) as watch:
         watch.send(exchange.status()["matcher_pid"], signal.SIGKILL)
         watch.expect_end()
@@ -169,8 +173,8 @@ def test_a_matcher_that_dies_at_the_start_shows_its_traceback(name: str, tmp_pat
 
 def test_a_stopped_matcher_is_killed_in_the_end(name: str, monkeypatch: pytest.MonkeyPatch, call: Callable[..., Caller]) -> None:
     program = """
-    from shm_exchange.supervisor import matcher
-    matcher._DRAIN_SECONDS = matcher._GRACE_SECONDS = 0.05
+    from shm_exchange.supervisor import role
+    role._DRAIN_SECONDS = role._GRACE_SECONDS = 0.05
     with Supervisor(ExchangeConfig(name, tuple(instruments), **small)) as supervisor:
         os.kill(supervisor.matcher.pid, signal.SIGSTOP)
         say(trouble=supervisor.stop())
@@ -211,12 +215,13 @@ def test_run_ends_with_a_signal(name: str, call: Callable[..., Caller], number: 
     assert not has_files(name)
 
 
-def test_run_ends_when_its_matcher_died(name: str, call: Callable[..., Caller]) -> None:
+def test_run_ends_when_its_matcher_died_and_cannot_be_replaced(name: str, call: Callable[..., Caller]) -> None:
     caller = call("run_in_foreground(end_with_parent=False)")
     words = caller.hear()
+    outgrow_the_log(name)
     with Watch(words["matcher"]) as watch:
         watch.send(words["matcher"], signal.SIGKILL)
-    assert "was killed by SIGKILL" in caller.hear()["death"]
+    assert "was killed by SIGKILL; without a journal its book cannot be rebuilt: stop and start again" in caller.hear()["death"]
     assert caller.end() == (0, "")
     assert not has_files(name)
     with pytest.raises(ExchangeNotFound):

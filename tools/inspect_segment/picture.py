@@ -12,7 +12,7 @@ from shm_exchange.domain.limits import POSITION_BITS
 from shm_exchange.domain.names import words_name
 from shm_exchange.layout.digest import LAYOUT_VERSION, layout_digest
 from shm_exchange.layout.headers import LANES_PER_WORD
-from shm_exchange.shm import ATTACH_BYTE, MATCHER_BYTE, SUPERVISOR_BYTE, Segment
+from shm_exchange.shm import ATTACH_BYTE, KEEPER_BYTE, MATCHER_BYTE, SUPERVISOR_BYTE, Segment
 from shm_exchange.shm.holders import Holder, holders
 from shm_exchange.shm.root import root_path
 from shm_exchange.supervisor.status import status_of
@@ -75,7 +75,8 @@ def _process(holder: Holder) -> Figures:
 
 def _locks(segment: Segment, found: list[Holder]) -> list[Figures]:
     """Every byte that somebody holds, or that the memory says somebody should: the pid in memory beside the one the kernel tells."""
-    claims = {MATCHER_BYTE: int(segment.array("matcher")[0].pid), SUPERVISOR_BYTE: int(segment.array("control")[0].supervisor_pid), ATTACH_BYTE: 0}
+    claims = {MATCHER_BYTE: int(segment.array("matcher")[0].pid), SUPERVISOR_BYTE: int(segment.array("control")[0].supervisor_pid)}
+    claims |= {KEEPER_BYTE: int(segment.array("keeper")[0].pid), ATTACH_BYTE: 0}
     claims |= {session: int(pid) for session, pid in enumerate(segment.array("owner")["pid"], 1)}
     rows = []
     for byte, pid in sorted(claims.items()):
@@ -87,7 +88,7 @@ def _locks(segment: Segment, found: list[Holder]) -> list[Figures]:
 
 
 def _role(segment: Segment, byte: int) -> str:
-    known = {MATCHER_BYTE: "matcher", SUPERVISOR_BYTE: "supervisor", ATTACH_BYTE: "attach mutex"}
+    known = {MATCHER_BYTE: "matcher", SUPERVISOR_BYTE: "supervisor", KEEPER_BYTE: "keeper", ATTACH_BYTE: "attach mutex"}
     return known.get(byte) or f"session {_name(segment.array('owner', byte)[0].session)}"
 
 

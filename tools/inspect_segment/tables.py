@@ -35,8 +35,10 @@ def _overview(figures: Figures) -> RenderableType:
     elif figures["matcher_alive"]:
         matcher += ", asleep until something is submitted" if figures["matcher_parked"] else ", awake"
     supervisor = f"{'alive' if figures['supervisor_alive'] else _GONE}, process {figures['supervisor_pid']}"
+    journal = figures["journal"]
     rows = [
         ("matcher", matcher),
+        *([("journal", f"{journal['mode']}, keeper {journal['keeper']}, process {journal['keeper_pid']}")] if journal else []),
         ("supervisor", supervisor),
         ("heartbeat", "none yet" if heartbeat is None else f"{heartbeat:,.3f} s ago"),
         ("memory", f"{bytes_text(figures['memory_bytes'])}, generation {figures['generation']}"),

@@ -13,6 +13,7 @@ _LANE_FULL = 0.9
 _UNREAD_LIMIT = 0.5
 """Beyond half a ring of unread reports the matcher does not serve the session."""
 _POOL_FULL = 0.9
+_RING_FULL = 0.9
 _LATE_SECONDS = 1.0
 """A matcher shows its heartbeat at least ten times a second, when it gets a core."""
 
@@ -37,7 +38,7 @@ class Alarm(NamedTuple):
 
 def alarms(reading: Reading, rows: list[Participant]) -> list[Alarm]:
     """All that is wrong now."""
-    found = [*_of_matcher(reading, rows), *_of_lanes(reading, rows), *_of_memory(reading), *_of_cores(reading, rows)]
+    found = [*_of_matcher(reading, rows), *_of_keeper(reading), *_of_lanes(reading, rows), *_of_memory(reading), *_of_cores(reading, rows)]
     return sorted(found, key=lambda alarm: -alarm.severity)
 
 
@@ -63,6 +64,23 @@ def _of_matcher(reading: Reading, rows: list[Participant]) -> Iterator[Alarm]:
         yield Alarm(Severity.ERROR, f"the matcher has not looked at its lanes for {age_text(age)}: it lives, but does not get a core")
     if reading.is_live and not status["supervisor_alive"]:
         yield Alarm(Severity.NOTE, "there is no supervisor: the matcher runs on by itself, and nobody would say so if it died")
+
+
+def _of_keeper(reading: Reading) -> Iterator[Alarm]:
+    journal = reading.status["journal"]
+    if journal is None or not reading.is_live:
+        return
+    if journal["keeper"] not in ("running", "starting"):
+        why = f": {journal['error']}" if journal["error"] else ""
+        yield Alarm(Severity.ERROR, f"the keeper (process {journal['keeper_pid']}) is {journal['keeper']}{why}; the log ring fills, then the lanes")
+    if journal["admission"] == "reducing":
+        yield Alarm(Severity.WARNING, f"the disk of {journal['directory']} is nearly full: only cancels and reduces are admitted; make room")
+    elif journal["admission"] == "none":
+        yield Alarm(Severity.ERROR, f"the disk of {journal['directory']} is full: nothing is admitted any more; make room")
+    if journal["behind"] >= _RING_FULL * reading.config.log_capacity:
+        yield Alarm(
+            Severity.WARNING, f"the keeper is {journal['behind']:,} commands behind, of a ring of {reading.config.log_capacity:,}: lanes wait"
+        )
 
 
 def _of_lanes(reading: Reading, rows: list[Participant]) -> Iterator[Alarm]:

@@ -155,4 +155,6 @@ def _living(status: Mapping[str, Any]) -> set[int]:
         pids.add(status["supervisor_pid"])
     if status["matcher"] in ("running", "starting"):
         pids.add(status["matcher_pid"])
+    if status["journal"] is not None and status["journal"]["keeper"] in ("running", "starting"):
+        pids.add(status["journal"]["keeper_pid"])
     return pids - {0}

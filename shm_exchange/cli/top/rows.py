@@ -1,4 +1,4 @@
-"""Who takes part in an exchange, a row a process: supervisor, matcher, and every session with its lane. Pure."""
+"""Who takes part in an exchange, a row a process: supervisor, matcher, keeper, and every session with its lane. Pure."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Participant(NamedTuple):
 
     name: str
     role: str
-    """supervisor, matcher or session."""
+    """supervisor, matcher, keeper or session."""
     pid: int
     alive: bool
     process: ProcessFigures
@@ -55,13 +55,15 @@ class Participant(NamedTuple):
 
 
 def participants(reading: Reading, figures: Figures) -> list[Participant]:
-    """Supervisor and matcher first, then the sessions that are held, then those that somebody left."""
+    """Supervisor, matcher and keeper first, then the sessions that are held, then those that somebody left."""
     status = reading.status
     matcher_lives = status["matcher"] in ("running", "starting")
     own = [
         Participant("supervisor", "supervisor", *_process(reading, status["supervisor_pid"], alive=status["supervisor_alive"])),
         Participant("matcher", "matcher", *_process(reading, status["matcher_pid"], alive=matcher_lives)),
     ]
+    if (journal := status["journal"]) is not None:
+        own.append(Participant("keeper", "keeper", *_process(reading, journal["keeper_pid"], alive=journal["keeper"] in ("running", "starting"))))
     sessions = [
         Participant(lane["session"], "session", *_process(reading, lane["pid"], alive=lane["alive"]), _lane(reading, figures, lane))
         for lane in status["lanes"]
