@@ -69,7 +69,7 @@ class _Unanswered:
         return int(memory.words["log_tail"][0])  # type: ignore[attr-defined]
 
 
-def _repeating_recover(memory, policy, book, outputs, log, snapshots):  # type: ignore[no-untyped-def]
+def _repeating_recover(memory, policy, book, outputs, log, snapshots):
     """Redo what the dead had begun into the shared rings, whatever of it is out already."""
     past = recovery.past_of(memory, policy, outputs)
     outputs.sessions["unpublished"] = book.sessions["next_report"]

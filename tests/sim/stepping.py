@@ -21,6 +21,7 @@ import pytest
 import shm_exchange
 from shm_exchange import _intrinsics, _jit
 from tests.sim.disk import Killed
+from tests.sim.stage import BEHIND
 
 _PACKAGE = str(Path(shm_exchange.__file__).parent)
 _memcmp = ctypes.CDLL(None).memcmp
@@ -49,7 +50,7 @@ def interpreted(function: Any, known: dict[Any, Any] | None = None) -> Any:
     known[plain] = made = FunctionType(plain.__code__, names, plain.__name__, plain.__defaults__, plain.__closure__)
     made.__kwdefaults__ = plain.__kwdefaults__
     for name in plain.__code__.co_names:
-        called = names.get(name)
+        called = getattr(names.get(name), BEHIND, names.get(name))
         if called is None:
             continue
         if getattr(_intrinsics, name, None) is called and hasattr(_twins(), name):
