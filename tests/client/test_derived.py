@@ -48,7 +48,7 @@ def test_reports_that_were_skipped(exchange: Exchange) -> None:
     with Gateway.attach(exchange.name, session="maker") as maker:
         last = _skip_reports(exchange, maker)
         assert exchange.status()["reports_skipped"] > 0
-        taken = []
+        taken: list[np.ndarray] = []
         while not taken or taken[-1]["number"][-1] < last:
             taken.append(maker.poll_array(7).copy())  # in pieces: what is derived is delivered as any other report
         numbers = np.concatenate(taken)["number"]
