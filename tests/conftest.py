@@ -152,9 +152,8 @@ def _left_since(before: set[str]) -> list[str]:
 
 def _files() -> set[str]:
     """All exchanges of this user, but not the one on which kernels are compiled meanwhile."""
-    return {
-        path.name for path in SHARED_MEMORY.glob(f"shm_exchange-{os.getuid()}-*") if not path.name.startswith(f"shm_exchange-{os.getuid()}-warm-")
-    }
+    ours = f"shm_exchange-{os.getuid()}-"
+    return {path.name for path in SHARED_MEMORY.glob(f"{ours}*") if not path.name.startswith(f"{ours}warm-")}
 
 
 def _holders(names: set[str]) -> dict[str, list[Path]]:
