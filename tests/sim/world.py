@@ -29,7 +29,7 @@ from tests.sim.setting import PRODUCT, Cast, Setting, drawn_setting
 from tests.sim.stage import Stage
 from tests.sim.truth import Truth
 
-STEPS = 250
+STEPS = 200
 _SETTLE_ROUNDS = 400
 _PIECES = 12
 """A batch and its sweep have fewer."""
