@@ -123,6 +123,17 @@ def test_a_session_with_half_a_ring_of_undelivered_reports_can_be_taken_up_again
     assert [report.kind.name for report in take(gateway, 74)] == ["EXECUTED"] * 72 + ["DISCONNECTED", "LOGGED_ON"]
 
 
+def test_what_a_closed_gateway_has_left_in_its_lane_is_taken_although_its_reports_are_unread(exchange: Supervisor, attach: Attach) -> None:
+    gateway = attach("leaver")
+    number = gateway.number
+    for _ in range(100):
+        gateway.limit("ACME", BUY, "0.01", 1)
+    gateway.close()
+    tails = exchange.segment.array("report_tails")
+    await_that(lambda: not tails[number].logged_on, "the last command of the lane is taken")
+    attach("leaver")
+
+
 def test_a_settled_lane_passes_on_and_the_next_session_sees_nothing_of_the_last(small: Supervisor) -> None:
     keeper = Gateway.attach(small.name, session="keeper")
     first = Gateway.attach(small.name, session="first")

@@ -247,6 +247,7 @@ class Checker:
         self._next_reports = np.array([truth.next_report(first, session) for session in range(self._sessions + 1)])
         self._watch = watch
         self._begun = False
+        self._looked_at: list[int] = []
 
     def _told(self) -> Told:
         truth, sessions = self._truth, self._sessions
@@ -275,6 +276,10 @@ class Checker:
         self._expect(look_at_log(self.shown, self._all))
         self._truth.follow(int(self._watch["tail"][0]))
         self._expect(look_at_outputs(self.shown, self._all))
+        seen = [self.floor, *self._snapshots.latest["version"].tolist()]
+        if seen == self._looked_at:
+            return
+        self._looked_at = seen
         for instrument in range(len(self._versions)):
             self._look_at_snapshot(instrument)
 

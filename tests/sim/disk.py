@@ -111,7 +111,11 @@ class Disk:
         self._safe = {inode: files[name] for name, inode in self._listings[0].items()}
 
     def _listing(self) -> dict[str, int]:
-        return {path.name: path.stat().st_ino for path in self.folder.iterdir()} if self.folder.is_dir() else {}
+        try:
+            with os.scandir(self.folder) as found:
+                return {entry.name: entry.inode() for entry in found}
+        except FileNotFoundError:
+            return {}
 
 
 def _mixed(draw: random.Random, safe: bytes | None, current: bytes, *, in_order: bool) -> bytes:

@@ -11,6 +11,7 @@ from shm_exchange.domain.enums import CommandKind, Flag, OrderType, SelfTradePre
 from shm_exchange.domain.errors import LaneFull, NoFreeSession, SessionInUse
 from shm_exchange.domain.limits import POSITION_BITS
 from shm_exchange.domain.names import name_words
+from shm_exchange.journal.deriving import reports_of
 from shm_exchange.layout.records import COMMAND, COMMAND_WORDS, EVENT, LOGON, REPORT
 from shm_exchange.ring.broadcast import FEED, take_events
 from shm_exchange.ring.lane import new_producer, recover_position, submit_many
@@ -66,6 +67,7 @@ class Gateway:
         self.number = 0
         """The lane it holds; 0 while nobody lives."""
         self._out = np.zeros(64, REPORT)
+        self._most = len(truth.outputs.reports) // segment.config.max_sessions
 
     @property
     def lives(self) -> bool:
@@ -125,9 +127,8 @@ class Gateway:
         """Take reports; those of the time before are delivered."""
         acknowledge(self._reader, self._head)
         taken = int(take_reports(self._reader, self._reports, self._tail, self._out[:count]))
-        truth, most = self._truth, len(self._truth.outputs.reports) // self._segment.config.max_sessions
-        first = (self.number - 1) * most + self._expected
-        for row, right in zip(self._out[:taken], truth.outputs.reports[first : first + taken], strict=True):
+        first = (self.number - 1) * self._most + self._expected
+        for row, right in zip(self._out[:taken], self._truth.outputs.reports[first : first + taken], strict=True):
             assert row["number"] == self._expected, f"session {self.number} got report {row['number']} and not {self._expected}"
             right["number"] = row["number"]
             assert row == right, f"session {self.number} got {row} as report {self._expected}, and not {right}"
@@ -135,7 +136,18 @@ class Gateway:
         lost = self._reader[0]
         if lost["lost_first"]:
             assert lost["lost_first"] == self._expected <= lost["lost_last"], f"session {self.number} lost {lost} and not {self._expected}"
+            self._derive(int(lost["lost_first"]), int(lost["lost_last"]))
             self._expected = int(lost["lost_last"]) + 1
+
+    def _derive(self, first: int, last: int) -> None:
+        """What the ring had no room for, as an inbox gets it, once files hold the log."""
+        directory, archived = self._segment.journal.directory, int(self._segment.array("keeper")[0].archived)
+        if not directory or archived < int(self._segment.array("counters")[0].commands):
+            return
+        derived = reports_of(directory, archived, self.number, first, last)
+        right = self._truth.outputs.reports[(self.number - 1) * self._most + first :][: last - first + 1].copy()
+        right["number"] = range(first, last + 1)
+        assert derived.tobytes() == right.tobytes(), f"reports {first} to {last} of session {self.number} were derived wrongly"
 
     def log_off(self) -> None:
         """Say so, and end, as `Endpoint.close` does."""

@@ -17,7 +17,7 @@ from shm_exchange.layout.records import COMMAND, COMMAND_WORDS
 from shm_exchange.matcher import recovery
 from tests.sim.market import Gateway, some_commands
 from tests.sim.matching import Matcher
-from tests.sim.world import Cast
+from tests.sim.setting import Cast
 
 
 class ReportsBeforeSnapshots(Matcher):

@@ -10,8 +10,9 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import NamedTuple
 
+from tests.sim.setting import PRODUCT, Cast
 from tests.sim.stage import Stage, staged
-from tests.sim.world import PRODUCT, Cast, playing
+from tests.sim.world import playing
 
 
 class Outcome(NamedTuple):

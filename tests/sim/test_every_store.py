@@ -25,9 +25,10 @@ from shm_exchange.ring import lane
 from shm_exchange.shm.mapping import Mapping
 from tests.sim.checks import Checker
 from tests.sim.market import Gateway, some_commands
+from tests.sim.setting import small_setting
 from tests.sim.stage import staged
 from tests.sim.stepping import Recording, interpreted, run_until
-from tests.sim.world import World, playing, small_setting
+from tests.sim.world import World, playing
 
 pytestmark = pytest.mark.skipif(INTERPRETED, reason="successors are compiled")
 

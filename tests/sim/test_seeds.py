@@ -21,7 +21,7 @@ from tests.sim.world import playing
 
 pytestmark = pytest.mark.skipif(INTERPRETED, reason="a matcher is never interpreted")
 
-SEEDS, LONG_SEEDS = 60, 10_000
+SEEDS, LONG_SEEDS = 40, 10_000
 _SEEDS_FOR_A_MISTAKE = 300
 
 

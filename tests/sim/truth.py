@@ -108,7 +108,7 @@ class Truth:
         self.outputs = type(outputs)(*(array.view(np.ndarray) for array in outputs))
         sizes = (1, 1, sessions + 1, instruments)
         self.marks = Marks(*(np.zeros((COMMANDS_MAX + 1) * size, np.int64) for size in sizes))
-        self.marks.events[0] = 1
+        self.marks.events[0], self.marks.hashes[0] = 1, state_hash(self.book)
         self.marks.reports[: sessions + 1] = 1
         log = type(self.log)(*(array.view(np.ndarray) for array in self.log))
         self.plain_log = log
@@ -121,6 +121,8 @@ class Truth:
 
     def follow(self, last: int) -> None:
         """Apply the history up to log number `last`."""
+        if last == self.sequence:
+            return
         wrong = follow(self.book, self.outputs, self.plain_log, self.marks, last, self.config.depth)
         assert wrong == 0, f"the book of a clean replay is broken at number {self.sequence}: check {wrong}"
         fits = self.book.state["next_event"][0] <= _EVENTS_MAX and self.book.sessions["next_report"].max() <= _REPORTS_MAX

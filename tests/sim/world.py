@@ -14,66 +14,26 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import NamedTuple
 
-from shm_exchange.domain.config import FIRST_TERM, ExchangeConfig, JournalConfig, Term
+from shm_exchange.domain.config import FIRST_TERM, JournalConfig, Term
 from shm_exchange.domain.enums import JournalMode
 from shm_exchange.domain.errors import JournalDamaged, JournalError
-from shm_exchange.domain.instrument import Instrument
-from shm_exchange.journal.reading import Journal
 from shm_exchange.layout.headers import MATCHER_RUNNING
 from shm_exchange.shm import SUPERVISOR_BYTE, Segment, attach, create
 from tests.sim.checks import Checker
 from tests.sim.disk import KEPT, Disk, Killed
 from tests.sim.keeping import Keeper
-from tests.sim.market import Gateway, Reader, Supervisor
-from tests.sim.matching import Matcher
+from tests.sim.market import Reader, Supervisor
+from tests.sim.resuming import resumable
+from tests.sim.setting import PRODUCT, Cast, Setting, drawn_setting
 from tests.sim.stage import Stage
 from tests.sim.truth import Truth
 
-STEPS = 250
+STEPS = 200
 _SETTLE_ROUNDS = 400
 _PIECES = 12
 """A batch and its sweep have fewer."""
-_MODES = {JournalMode.OFF: 2, JournalMode.ASYNC: 3, JournalMode.GROUP: 4, JournalMode.SYNC: 2}
 _ERRORS = (0, 0, 0, errno.EIO, errno.ENOSPC)
-
-
-class Cast(NamedTuple):
-    """Who plays a part: mistakes are made by putting another one there."""
-
-    matcher: type[Matcher] = Matcher
-    gateway: type[Gateway] = Gateway
-
-
-PRODUCT = Cast()
-
-
-class Setting(NamedTuple):
-    """What kind of exchange it is."""
-
-    config: ExchangeConfig
-    mode: JournalMode
-    checkpoint_commands: int
-
-
-def small_setting(mode: JournalMode, **sizes: int) -> Setting:
-    """Rings as small as they may be, so that they wrap and overflow."""
-    fixed = {"max_sessions": 3, "lane_capacity": 64, "report_capacity": 64, "depth": 3}
-    return Setting(ExchangeConfig("sim", (Instrument("ONE"), Instrument("TWO")), **(fixed | sizes)), mode, 1 << 20)
-
-
-def drawn_setting(draw: random.Random) -> Setting:
-    """Some kind."""
-    mode = draw.choices(tuple(_MODES), tuple(_MODES.values()))[0]
-    setting = small_setting(
-        mode,
-        max_orders=draw.choice((24, 64)),
-        event_capacity=draw.choice((64, 128, 256)),
-        log_capacity=1024 if mode is JournalMode.OFF else draw.choice((64, 128, 256)),
-        sweep_budget=draw.choice((2, 8, 32)),
-    )
-    return setting._replace(checkpoint_commands=draw.choice((32, 1 << 20)))
 
 
 class World:
@@ -167,7 +127,7 @@ class World:
             self._disk.folder.mkdir(mode=0o700)
         self._disk.lose_power(self.draw, kept)
         try:
-            journal = Journal(self._disk.folder)
+            journal = resumable(self._disk.folder, self.trace, has_holes=kept == "any sectors")
         except (JournalError, JournalDamaged) as error:
             self._refused(str(error), known, kept)
             return
@@ -179,7 +139,7 @@ class World:
         self._open(Term(journal.terms[-1].term + 1, journal.end))
 
     def _refused(self, why: str, known: int, kept: str) -> None:
-        """Where nothing was promised there may be nothing; and a disk that keeps any sectors it likes may leave a hole, which is refused."""
+        """Where nothing was promised there may be nothing; and a disk that keeps any sectors it likes may leave no header."""
         if "there is no journal" in why:
             assert not known, f"{known} were known to be safe: {why}"
             for path in self._disk.folder.iterdir():
