@@ -97,7 +97,7 @@ def test_what_does_not_fit_is_named(tmp_path: Path, text: str, said: str) -> Non
 
 def test_the_text_of_a_configuration_makes_the_same_configuration(path: Path, tmp_path: Path) -> None:
     again = tmp_path / "again.toml"
-    journal = {"mode": "group", "directory": "/var/lib/a \"b\"", "segment_records": 128}
+    journal = {"mode": "group", "directory": '/var/lib/a "b"', "segment_records": 128}
     again.write_text(toml_text(read(path), journal))
     assert toml_text(read(again), journal_table(str(again))) == again.read_text()
     assert journal_table(str(again)) == journal

@@ -19,7 +19,9 @@ from tests.tools.known import WAITING, matcher_pid, submit_known
 @contextmanager
 def _trading(name: str) -> Iterator[Running]:
     """`shm-exchange run`, after known orders of two sessions."""
-    with Running("run", name, "--instrument", "ACME:0.01:1", "--instrument", "FINE:0.005:0.1", "--max-sessions", "4", "--journal", "off", "--json") as program:
+    with Running(
+        "run", name, "--instrument", "ACME:0.01:1", "--instrument", "FINE:0.005:0.1", "--max-sessions", "4", "--journal", "off", "--json"
+    ) as program:
         program.answer()
         yield program
     reap(name)
