@@ -86,7 +86,7 @@ def test_a_killed_gateway_is_disconnected(spawn: Spawn, says_it: str, cancels: b
         assert tails[number].logged_on == 1
         child.kill()
         if says_it == "supervisor":
-            await_that(lambda: supervisor.attend() or not tails[number].logged_on, "the supervisor says DISCONNECT")
+            _await_attended(supervisor, lambda: not tails[number].logged_on, "the supervisor says DISCONNECT")
             assert tails[number].open_orders == (0 if cancels else 2)
         with Gateway.attach(supervisor.name, session="dies") as successor:
             supervisor.attend()
@@ -114,11 +114,21 @@ def test_a_full_lane_of_the_dead_drains_though_nobody_reads(spawn: Spawn) -> Non
         assert supervisor.verify(PATIENCE).holds
         assert _waiting(supervisor) == supervisor.segment.config.lane_capacity, "a living gateway that does not read is not served"
         child.kill()
-        await_that(lambda: supervisor.attend() or head[0].head == 1 + submitted + 1, "the lane drains")
+        _await_attended(supervisor, lambda: head[0].head == 1 + submitted + 1, "the lane drains")
         assert _waiting(supervisor) == 0
         numbers, lost = _read_all(supervisor, last=submitted + 2)
         (hole,) = lost
         assert numbers == [number for number in range(1, 1 + submitted + 2) if not hole[0] <= number <= hole[1]]
+
+
+def _await_attended(supervisor: Supervisor, condition: Callable[[], bool], what: str) -> None:
+    """Let the supervisor look after everybody until the condition holds."""
+
+    def holds() -> bool:
+        supervisor.attend()
+        return condition()
+
+    await_that(holds, what, lambda: status_of(supervisor.segment))
 
 
 def _waiting(supervisor: Supervisor) -> int:
