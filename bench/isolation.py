@@ -39,12 +39,13 @@ _WARM = 10_000
 def round_trips(victim, flood, words, samples):
     """Cancel what is not there, one at a time, each answered before the next. Before each, `words` refill the lane of `flood`."""
     producer, reader, reports, _, head = victim
+    flood_producer, _, _, flood_tail, flood_head = flood
     mask = len(reports) - 1
     for index in range(len(samples)):
         if len(words) > 0:
             # Its own reports are let go unread: a flood that had to read would be held back by itself.
-            store_release(flood[4][0], "head", load_acquire(flood[3][0], "tail"))
-            submit_many(flood[0], words, 0)
+            store_release(flood_head[0], "head", load_acquire(flood_tail[0], "tail"))
+            submit_many(flood_producer, words, 0)
         number = reader[0].next_report
         slot = reports[number & mask]
         before = monotonic_ns()

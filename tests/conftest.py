@@ -151,7 +151,9 @@ def _left_since(before: set[str]) -> list[str]:
 
 
 def _files() -> set[str]:
-    return {path.name for path in SHARED_MEMORY.glob(f"shm_exchange-{os.getuid()}-*")}
+    """All exchanges of this user, but not the one on which kernels are compiled meanwhile."""
+    ours = f"shm_exchange-{os.getuid()}-"
+    return {path.name for path in SHARED_MEMORY.glob(f"{ours}*") if not path.name.startswith(f"{ours}warm-")}
 
 
 def _holders(names: set[str]) -> dict[str, list[Path]]:

@@ -1,4 +1,4 @@
-"""`shm-exchange journal`: looking at the files of a log. Nothing but `compact` writes to them, and an exchange that writes them is not disturbed."""
+"""`shm-exchange journal`: looking at the files of a log. Only `compact` and `cut` write to them, and an exchange at work is not disturbed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from shm_exchange.cli.journal_replay import Folder, compact, replay
+from shm_exchange.cli.journal_replay import Folder, compact, cut, replay
 from shm_exchange.cli.look import Json
 from shm_exchange.domain.errors import JournalDamaged
 
@@ -114,6 +114,7 @@ def diff(
 
 
 app.command(epilog="Example:  shm-exchange journal replay /var/lib/exchange/demo --to 1000")(replay)
+app.command(epilog="Example:  shm-exchange journal cut /var/lib/exchange/demo --at 1000")(cut)
 app.command(epilog="Example:  shm-exchange journal compact /var/lib/exchange/demo --dry-run")(compact)
 
 

@@ -53,6 +53,26 @@ def replay(
         raise typer.Exit(1)
 
 
+def cut(
+    directory: Folder,
+    *,
+    at: Annotated[int, typer.Option(min=0, help="The first number that goes.", show_default=False)],
+    as_json: Json = False,
+) -> None:
+    """Remove what lies from a number on: after a power loss, where pages that nobody had synced reached the disk out of order.
+
+    `verify` names the number. What was durable is never cut. Copy the folder before.
+    """
+    from shm_exchange.cli.screen import Screen
+    from shm_exchange.journal.cutting import cut_journal
+
+    screen, touched = Screen(as_json=as_json), cut_journal(directory, at)
+    screen.result({"directory": str(directory), "end": at, "files": [path.name for path in touched]})
+    screen.show(
+        f"{directory} ends before number {at:,} now; " + (f"cut: {', '.join(path.name for path in touched)}" if touched else "nothing lay behind")
+    )
+
+
 def compact(
     directory: Folder,
     *,

@@ -5,4 +5,6 @@ ladder    price levels in a 64-ary trie of bitmaps         orders    the order p
 outputs   reports and events, written behind the tails     validate  which reject reason applies first
 match     one side-symmetric matching loop                 commands  what each command does
 apply     the dispatcher over a stretch of the log         check     every invariant, and the state hash
+image     the state apart from where it lies               accounts  sessions and accounts, as commands of the log
+engine    all of it as one object, for tests and tools
 """

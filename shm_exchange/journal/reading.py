@@ -129,7 +129,8 @@ class Journal:
         for segment, limit in spans:
             if limit > end and (good := self._first_good(segment, limit, end)) < limit:
                 where = next(one for one, behind in spans if end < behind)
-                raise self._damaged(where, end, f"number {good} behind it is whole, so this is no write that was cut short")
+                cure = f"if the power failed, `shm-exchange journal cut {self.directory} --at {end}` gives up the rest, which was never durable"
+                raise self._damaged(where, end, f"number {good} behind it is whole, so this is no write that was cut short; {cure}")
         self._say_cut(end)
         return end
 

@@ -54,6 +54,11 @@ class Spare:
         finally:
             os.close(fd)
 
+    def give_back(self) -> None:
+        """Remove it. Raises OSError."""
+        self._path.unlink(missing_ok=True)
+        self.is_there = False
+
     def use(self, path: Path, header: bytes, *, last: bool) -> int:
         """Write a header into it and give it its name: the descriptor of the new segment. Caller: has made it. Raises OSError.
 

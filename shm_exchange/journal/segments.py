@@ -70,6 +70,7 @@ class SegmentWriter:
         self._records, self._durable_mode = segment_records, durable_mode
         self.written, self.bytes_written, self.room = first, 0, Room.NONE
         self._error: OSError | None = None
+        self._is_named = True  # whether the names of all segments are on the disk
         self._files: list[int] = []  # written and not synced; the last one is the segment's
         self._buffer = np.zeros(_PIECE_RECORDS * JOURNAL_WORDS, np.uint64)
         with ExitStack() as stack:
@@ -135,6 +136,7 @@ class SegmentWriter:
             if clean and self._files:
                 self._check_disk()
                 os.ftruncate(self._files[-1], self._segment.offset(self.written))
+                self._spare.give_back()
                 self.sync()
 
     def _go_on(self, stack: ExitStack) -> None:
@@ -212,7 +214,7 @@ class SegmentWriter:
     def _begin_segment(self, *, last: bool) -> None:
         segment = self._new_segment()
         self._files.append(self._spare.use(segment.path, packed_header(segment), last=last))
-        self._segment, self._is_named = segment, last
+        self._segment, self._is_named = segment, self._is_named and last
 
     def _write(self, stop: int) -> None:
         """The records in the buffer, which are those below `stop`. Raises OSError."""

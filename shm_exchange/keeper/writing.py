@@ -55,7 +55,7 @@ class LogWriter:
 
     @staticmethod
     def _durable(segment: Segment, own: np.void) -> int:
-        """Where to go on when answers wait for the disk. What lies behind is still in the ring, so a disk that has failed once is not believed behind it.
+        """Where to go on when answers wait for the disk: what lies behind is still in the ring, and a disk that has failed once is not believed.
 
         A keeper may have died between its mark on the disk and its word in memory.
         """

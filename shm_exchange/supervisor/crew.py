@@ -13,6 +13,7 @@ from pathlib import Path
 
 from shm_exchange.layout.headers import MATCHER_STOPPED
 from shm_exchange.shm import KEEPER_BYTE, MATCHER_BYTE, Segment
+from shm_exchange.supervisor.living import holder_of
 from shm_exchange.supervisor.role import KEEPER, MATCHER, FoundProcess, RoleProcess
 
 READY_SECONDS = 120.0
@@ -48,10 +49,11 @@ class Crew:
         self._want_standby()
 
     def adopt(self) -> None:
-        """Take charge of those who live already, whoever started them."""
-        for role, byte, words in ((MATCHER, MATCHER_BYTE, "matcher"), (KEEPER, KEEPER_BYTE, "keeper")):
-            if self._segment.is_held(byte):
-                setattr(self, role, FoundProcess(role, int(self._segment.array(words)[0].pid)))
+        """Take charge of those who live already, whoever started them. Raises ExchangeError."""
+        if (matcher := holder_of(self._segment, MATCHER_BYTE)) is not None:
+            self.matcher = FoundProcess(MATCHER, *matcher)
+        if (keeper := holder_of(self._segment, KEEPER_BYTE)) is not None:
+            self.keeper = FoundProcess(KEEPER, *keeper)
 
     def pidfds(self) -> list[int]:
         """Readable when somebody has ended."""

@@ -10,9 +10,10 @@ from __future__ import annotations
 import atexit
 import os
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from itertools import cycle, islice
 from pathlib import Path
+from shutil import rmtree
 from typing import Any, Self, TypeVar, overload
 
 from shm_exchange.domain.config import ExchangeConfig
@@ -85,12 +86,14 @@ class Exchange:
         former = _ours.get(name)
         if former is not None and former._pid == os.getpid() and is_interactive():  # noqa: SLF001
             former.stop()
-        owned = OwnedSupervisor(config, SHM_DIR, core, kept, _load_client)
-        try:
-            return cls(attach(name, write=True, populate=False), owned)
-        except BaseException:
-            owned.close()
-            raise
+        with ExitStack() as undo:
+            if kept.forgets:
+                undo.callback(rmtree, kept.journal.directory, ignore_errors=True)
+            owned = OwnedSupervisor(config, SHM_DIR, core, kept, _load_client)
+            undo.callback(owned.close)
+            exchange = cls(attach(name, write=True, populate=False), owned)
+            undo.pop_all()
+            return exchange
 
     @classmethod
     def attach(cls, name: str) -> Self:

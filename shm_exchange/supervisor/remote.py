@@ -18,6 +18,7 @@ from shm_exchange.domain.errors import ExchangeError, ExchangeNotFound, ProcessD
 from shm_exchange.runtime import pidfd
 from shm_exchange.shm import KEEPER_BYTE, MATCHER_BYTE, SHM_DIR, SUPERVISOR_BYTE, Segment, attach, reap
 from shm_exchange.supervisor.control import Control, Verdict, await_verdict, read_verdict
+from shm_exchange.supervisor.living import holder_of
 from shm_exchange.supervisor.serve import PLEASE_VERIFY
 
 STOP_SECONDS = 15.0
@@ -107,26 +108,9 @@ def _stop_orphan(segment: Segment) -> None:
 @contextmanager
 def _process(segment: Segment, byte: int) -> Iterator[int | None]:
     """A pidfd of the living process that holds the byte of a role; None when there is none."""
-    where = {MATCHER_BYTE: ("matcher", "pid"), KEEPER_BYTE: ("keeper", "pid"), SUPERVISOR_BYTE: ("control", "supervisor_pid")}[byte]
-    handle = _open(segment, byte, *where)
+    found = holder_of(segment, byte)
     try:
-        yield handle
+        yield None if found is None else found.pidfd
     finally:
-        if handle is not None:
-            os.close(handle)
-
-
-def _open(segment: Segment, byte: int, array: str, field: str) -> int | None:
-    words, deadline = segment.array(array), time.monotonic() + _GRACE_SECONDS
-    while segment.is_held(byte):
-        pid = int(words[field][0])
-        if time.monotonic() > deadline:
-            who = {MATCHER_BYTE: "matcher", KEEPER_BYTE: "keeper", SUPERVISOR_BYTE: "supervisor"}[byte]
-            raise ExchangeError(f"the {who} of exchange {segment.name!r} lives, but not where we can see it (process {pid}): go to its container")
-        handles = pidfd.open_pidfds([pid] if pid else [])
-        if pid in handles and segment.is_held(byte) and int(words[field][0]) == pid:
-            return handles[pid]
-        for handle in handles.values():
-            os.close(handle)
-        time.sleep(_POLL_SECONDS)  # it has its byte and writes its pid next, or has just ended
-    return None
+        if found is not None:
+            os.close(found.pidfd)

@@ -25,11 +25,10 @@ _LINE_BYTES = 4096
 
 
 class FoundProcess:
-    """A living process of which we are not the parent. `close` when it has ended. Raises ProcessLookupError."""
+    """A living process of which we are not the parent, by its pid and a pidfd, which is ours from here on. `close` when it has ended."""
 
-    def __init__(self, role: str, pid: int) -> None:
-        self.role, self.pid = role, pid
-        self.pidfd = pidfd.open_pidfd(pid)
+    def __init__(self, role: str, pid: int, handle: int) -> None:
+        self.role, self.pid, self.pidfd = role, pid, handle
 
     def has_ended(self, timeout: float | None = 0) -> bool:
         """Wait at most `timeout` seconds for its end."""
@@ -73,7 +72,7 @@ class RoleProcess(FoundProcess):
             undo.callback(os.close, self._stderr)
             self._process = launch(f"shm_exchange.{role}", arguments, stdout=subprocess.PIPE, stderr=self._stderr)
             undo.callback(self._process.kill)
-            super().__init__(role, self._process.pid)
+            super().__init__(role, self._process.pid, pidfd.open_pidfd(self._process.pid))
             undo.pop_all()
 
     def await_ready(self, timeout: float, abort_on: Iterable[int] = ()) -> None:

@@ -150,6 +150,8 @@ class Supervisor:
         self.segment.destroy()
         if self._forgets and not trouble:
             rmtree(self.segment.journal.directory)
+        elif self._forgets:
+            trouble += f"\n    its journal is kept in {self.segment.journal.directory}"
         _log.info("exchange %r has ended and its memory is removed%s", self.name, f": {trouble}" if trouble else "")
         return trouble
 

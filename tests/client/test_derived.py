@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from shm_exchange.domain.errors import ConfigError, EventsLost, ReportsLost
 from tests.litmus.exchanges import small_config
 from tests.litmus.waiting import await_that
 
-SIZES = {"max_sessions": 4, "lane_capacity": 1024, "report_capacity": 64, "event_capacity": 128, "log_capacity": 1024}
+SIZES: dict[str, Any] = {"max_sessions": 4, "lane_capacity": 1024, "report_capacity": 64, "event_capacity": 128, "log_capacity": 1024}
 ORDERS = 100
 
 
@@ -47,7 +48,7 @@ def test_reports_that_were_skipped(exchange: Exchange) -> None:
     with Gateway.attach(exchange.name, session="maker") as maker:
         last = _skip_reports(exchange, maker)
         assert exchange.status()["reports_skipped"] > 0
-        taken = []
+        taken: list[np.ndarray] = []
         while not taken or taken[-1]["number"][-1] < last:
             taken.append(maker.poll_array(7).copy())  # in pieces: what is derived is delivered as any other report
         numbers = np.concatenate(taken)["number"]

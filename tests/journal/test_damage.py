@@ -232,6 +232,13 @@ def test_a_start_that_was_cut_short_is_cut(kept: Path, size: int) -> None:
     assert contents(Journal(kept)) == history(0, 24)
 
 
+@pytest.mark.parametrize("newest", [False, True])
+def test_a_blank_segment_below_the_durable_number_or_before_another_is_damage(kept: Path, *, newest: bool) -> None:
+    file_of(kept, 8).write_bytes(bytes(4096))
+    (file_of(kept, 16) if newest else kept / DURABLE).unlink()
+    assert look(kept).startswith(f"{file_of(kept, 8)} is damaged at byte 0 (number 8): the header does not begin as one of a segment")
+
+
 def test_a_first_start_that_was_cut_short_is_begun_again(tmp_path: Path) -> None:
     writer = open_writer(tmp_path)
     writer.close(clean=False)
@@ -308,13 +315,24 @@ def test_another_version_and_other_rules_are_named(kept: Path, monkeypatch: pyte
                 Journal(kept)
 
 
-def test_segments_of_another_exchange_are_no_part_of_it(
-    kept: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("name", "term"),
+    [
+        ("other", TermStart(1, 0, 1)),
+        ("kept", TermStart(1, 0, 2)),
+        ("kept", TermStart(1, 4, 1)),
+        ("kept", TermStart(2, 15, 1)),
+        ("kept", TermStart(2, 16, 1)),
+    ],
+)
+def test_segments_of_another_exchange_or_life_are_no_part_of_it(
+    kept: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, name: str, term: TermStart
 ) -> None:
     other = tmp_path_factory.mktemp("other")
-    monkeypatch.setattr("tests.journal.logs.CONFIG", type(CONFIG)("other", CONFIG.instruments))
-    writer = open_writer(other, 16, TermStart(1, 0, 1))
+    monkeypatch.setattr("tests.journal.logs.CONFIG", type(CONFIG)(name, CONFIG.instruments, max_sessions=CONFIG.max_sessions))
+    writer = open_writer(other, 16, term)
     append(writer, 5)
     writer.close(clean=True)
     shutil.copy(segment_path(other, 16), segment_path(kept, 16))
-    assert "does not go on with" in look(kept)
+    said = look(kept)
+    assert ("does not go on with" in said) != (term.sequence == 16), said

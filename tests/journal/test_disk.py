@@ -202,12 +202,12 @@ def test_a_disk_that_cannot_be_read_is_said(tmp_path: Path, disk: Disk) -> None:
 
 
 def test_the_mark_follows_the_records(tmp_path: Path, disk: Disk) -> None:
-    """What is marked was on disk before: records first, of every segment that was written meanwhile."""
+    """What is marked was on disk before: records, of every segment that was written meanwhile, and the segments' names."""
     writer = open_writer(tmp_path, durable_mode=False)
     append(writer, 20)
     disk.calls.clear()
     writer.sync()
-    assert disk.calls == ["fdatasync"] * 3 + ["pwrite", "fdatasync"]
+    assert disk.calls == ["fdatasync"] * 3 + ["fsync", "pwrite", "fdatasync"]
     disk.calls.clear()
     writer.sync()
     assert disk.calls == []

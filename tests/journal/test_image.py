@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from shm_exchange._jit import INTERPRETED
-from shm_exchange.domain.enums import CommandKind, OrderType, RejectReason, SelfTradePrevention, Side, TimeInForce
+from shm_exchange.domain.enums import Admission, CommandKind, OrderType, RejectReason, SelfTradePrevention, Side, TimeInForce
 from shm_exchange.domain.errors import ConfigError
 from shm_exchange.domain.limits import PRICE_TICKS_MAX
 from shm_exchange.domain.names import name_words
@@ -33,8 +33,7 @@ def image_at(profile: str, sequence: int) -> Image:
 def test_it_goes_on_as_if_nothing_had_happened(profile: str) -> None:
     """Through several lives, at whatever moment each ends, in every state of quotas, pages and self-trades that the flow brings."""
     past, draw = history(profile), Random(profile)
-    admits = np.flatnonzero(past.log["kind"] == CommandKind.ADMIT)[:CUTS] + 1
-    cuts = sorted({*draw.sample(range(COMMANDS), CUTS), *admits.tolist()})
+    cuts = sorted(draw.sample(range(COMMANDS), CUTS))
     book = book_at(past.config, past.log, cuts[0])
     for first, last in zip(cuts, [*cuts[1:], COMMANDS], strict=True):
         engine = continued(past.config, import_image(past.config, export_book(book), draw.getrandbits(62)))
@@ -87,6 +86,16 @@ def test_a_page_stays_charged_to_the_session_that_opened_it() -> None:
     outputs = continued(config, import_image(config, image, MULTIPLIER)).apply(as_records(elsewhere))
     assert outputs.reports[1]["reason"].tolist() == [RejectReason.SESSION_PAGES_FULL]
     assert outputs.reports[2]["reason"].tolist() == [0]
+
+
+def test_what_is_admitted_stays_so() -> None:
+    logon = Command(1 << 40 | 1, *name_words("s"), *name_words("a"), kind=CommandKind.LOGON)
+    engine = Engine(MARKET.config)
+    engine.apply(as_records([logon, Command(1, kind=CommandKind.ADMIT, quantity=Admission.REDUCING)]))
+    again = continued(MARKET.config, import_image(MARKET.config, export_book(engine.book), MULTIPLIER))
+    assert again.state_hash() == engine.state_hash()
+    outputs = again.apply(as_records([Command(1 << 40 | 2, kind=CommandKind.ENTER)]))
+    assert outputs.reports[1]["reason"].tolist() == [RejectReason.REDUCING_ONLY]
 
 
 MISFITS = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -17,7 +17,7 @@ from shm_exchange.participants.watcher import watch
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-SIZES = {"max_sessions": 4, "max_orders": 8192, "report_capacity": 8192, "event_capacity": 65_536}
+SIZES: dict[str, Any] = {"max_sessions": 4, "max_orders": 8192, "report_capacity": 8192, "event_capacity": 65_536}
 MIDS = [10_000]
 
 

@@ -91,10 +91,10 @@ WATCH = np.dtype(
 @inlined
 def _same(some, index, others, other_index, first):
     """Whether two records of eight words are equal from word `first` on."""
+    equal = True
     for word in range(first, _WORDS):
-        if some[index * _WORDS + word] != others[other_index * _WORDS + word]:
-            return False
-    return True
+        equal &= some[index * _WORDS + word] == others[other_index * _WORDS + word]
+    return equal
 
 
 @kernel
@@ -132,9 +132,9 @@ def look_at_log(shown, told):
             if told.history[number * _WORDS + word] != told.submitted[(session * COMMANDS_MAX + position) * _WORDS + word]:
                 return 6
     watch.tail = tail
-    for session in range(1, len(told.expected)):
-        if shown.lane_heads[session].head > told.expected[session]:
-            watch.session = session
+    for owner in range(1, len(told.expected)):
+        if shown.lane_heads[owner].head > told.expected[owner]:
+            watch.session = owner
             return 7
     if shown.keeper[0].archived > tail or shown.keeper[0].durable > tail:
         return 18
@@ -161,9 +161,9 @@ def _look_at_events(shown, told):
         return -10
     watch.event_tail = words.event_tail
     batch = min(watch.tail, shown.counters[0].commands + capacity // 2) if watch.answers_wait else watch.tail
-    for number in range(max(watch.first_event, told.events_after[batch] - capacity), words.event_tail):
-        if np.int64(shown.events[(number & (capacity - 1)) * _WORDS]) != number:
-            watch.number = number
+    for safe in range(max(watch.first_event, told.events_after[batch] - capacity), words.event_tail):
+        if np.int64(shown.events[(safe & (capacity - 1)) * _WORDS]) != safe:
+            watch.number = safe
             return -11
     return newest
 
@@ -190,8 +190,8 @@ def _look_at_reports(shown, told, session):
         told.seen[session * most + number] = 1
     if tail < told.report_tails[session] or tail > behind:
         return -14
-    for number in range(told.report_tails[session], tail):
-        told.unseen[session] += 1 - told.seen[session * most + number]
+    for said in range(told.report_tails[session], tail):
+        told.unseen[session] += 1 - told.seen[session * most + said]
     told.report_tails[session] = tail
     if told.unseen[session] != shown.tails[session].skipped:
         return -15
@@ -249,13 +249,22 @@ class Checker:
         self._begun = False
 
     def _told(self) -> Told:
-        truth = self._truth
-        words = [array.view(np.uint64) for array in (truth.history, truth.submitted)]
-        rings = [array.view(np.uint64) for array in (truth.outputs.events, truth.outputs.reports)]
-        seen = np.zeros((self._sessions + 1) * len(truth.outputs.reports) // self._sessions, np.uint8)
-        positions = truth.book.sessions["position"].copy()
-        zeros = np.zeros(self._sessions + 1, np.int64)
-        return Told(*words, truth.begun, *rings, truth.marks.events, truth.marks.reports, positions, seen, zeros, self._next_reports, self._watch)
+        truth, sessions = self._truth, self._sessions
+        outputs, marks = truth.outputs, truth.marks
+        return Told(
+            history=truth.history.view(np.uint64),
+            submitted=truth.submitted.view(np.uint64),
+            begun=truth.begun,
+            events=outputs.events.view(np.uint64),
+            reports=outputs.reports.view(np.uint64),
+            events_after=marks.events,
+            reports_after=marks.reports,
+            expected=truth.book.sessions["position"].copy(),
+            seen=np.zeros((sessions + 1) * (len(outputs.reports) // sessions), np.uint8),
+            unseen=np.zeros(sessions + 1, np.int64),
+            report_tails=self._next_reports,
+            watch=self._watch,
+        )
 
     def look(self) -> None:
         """Look at everything, once a matcher has set its words for the first time."""

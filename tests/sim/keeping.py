@@ -9,6 +9,7 @@ from shm_exchange.domain.errors import JournalError
 from shm_exchange.keeper.process import KeeperProcess
 from shm_exchange.shm.locks import KEEPER_BYTE
 from shm_exchange.shm.segment import Segment
+from tests.sim.stage import let_go
 
 
 class Keeper:
@@ -43,10 +44,11 @@ class Keeper:
         if self._process is not None:
             self._process._writer.close(clean=False)
         self._process = None
-        self._segment.release(KEEPER_BYTE)
+        let_go(self._segment, KEEPER_BYTE)
         if not self._segment.journal.directory:
             return
-        for handle in os.listdir("/proc/self/fd"):  # one that died as it began has told nobody what it had open
+        folder = f"{self._segment.journal.directory}/"
+        for handle in os.listdir("/proc/self/fd"):  # noqa: PTH208 (one that died as it began has told nobody what it had open)
             with suppress(FileNotFoundError):
-                if os.readlink(f"/proc/self/fd/{handle}").startswith(f"{self._segment.journal.directory}/"):  # noqa: PTH115 (a thousand times a second)
+                if os.readlink(f"/proc/self/fd/{handle}").startswith(folder):  # noqa: PTH115 (a thousand times a second)
                     os.close(int(handle))

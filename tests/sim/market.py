@@ -17,6 +17,7 @@ from shm_exchange.ring.lane import new_producer, recover_position, submit_many
 from shm_exchange.ring.reports import READER, acknowledge, take_reports
 from shm_exchange.shm.segment import Segment
 from shm_exchange.supervisor.departures import Departures
+from tests.sim.stage import let_go
 from tests.sim.truth import Truth
 
 _WORDS = ("order_id", "client_order_id", "price_ticks", "quantity", "kinds", "terms")
@@ -149,7 +150,7 @@ class Gateway:
         last = self._truth.last_submitted(self.number)
         gone = len(last) and last["kind"][0] in (CommandKind.LOGOFF, CommandKind.DISCONNECT)
         self._truth.due[self.number] = 0 if gone or not len(last) else self._truth.begun[self.number]
-        self._segment.release(self.number)
+        let_go(self._segment, self.number)
         self.number = 0
 
 

@@ -19,6 +19,7 @@ from shm_exchange.ring.publish import publish_events, publish_reports
 from shm_exchange.shm.locks import MATCHER_BYTE
 from shm_exchange.shm.segment import Segment
 from shm_exchange.snapshot.book_top import publish_due
+from tests.sim.stage import let_go
 
 Piece = Callable[[], None]
 
@@ -57,14 +58,14 @@ class Matcher:
     def die(self) -> None:
         """What is private is gone, and the kernel gives the byte to whoever asks next."""
         self._life = None
-        self._segment.release(MATCHER_BYTE)
+        let_go(self._segment, MATCHER_BYTE)
 
     def _start(self) -> None:
         try:
             self.process = MatcherProcess(self._segment)
         except ExchangeRunning as error:
             self.given_up = str(error)
-            self._segment.release(MATCHER_BYTE)
+            let_go(self._segment, MATCHER_BYTE)
             return
         self.process.announce()
         plain = self.process._plain

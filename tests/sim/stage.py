@@ -19,11 +19,15 @@ import pytest
 
 from shm_exchange.client import departure, sessions
 from shm_exchange.keeper import checkpoints, process, writing
+from shm_exchange.layout.digest import layout_digest
 from shm_exchange.matcher import recovery
 from shm_exchange.shm import segment
+from shm_exchange.shm.segment import Segment
 from shm_exchange.supervisor import departures
 from tests.sim.disk import Disk, Fate
 
+BEHIND = "behind"
+"""The attribute of such a function that is the one of the product."""
 _RECOVERY = ("apply", "_take_up_reports", "_hand_over", "_publish_everything", "_take_up_lanes", "_wake_everybody")
 
 
@@ -44,6 +48,7 @@ class Stage:
                 self.disk.look()
             return result
 
+        vars(asked)[BEHIND] = function
         return asked
 
     def sync(self, fd: int) -> None:
@@ -107,7 +112,7 @@ def staged() -> Iterator[Stage]:
             patch.setattr(module, name, 0)
         patch.setattr(process, "_IDLE_SECONDS", 0)
         patch.setattr(checkpoints, "ThreadPoolExecutor", _AtOnce)
-        patch.setattr(segment, "layout_digest", lru_cache(segment.layout_digest))
+        patch.setattr(segment, "layout_digest", lru_cache(layout_digest))
         level = logging.root.manager.disable
         logging.disable(logging.CRITICAL)  # deaths and full disks by the thousand
         try:
@@ -123,3 +128,11 @@ def _method(stage: Stage, name: str, method: Callable[..., Any]) -> Callable[...
         return stage.before(name, method)(path, *arguments, **named)
 
     return asked
+
+
+def let_go(segment: Segment, byte: int) -> None:
+    """What the kernel does at the end of whoever holds the byte: it is free, and what was writable is mapped no more."""
+    segment.release(byte)
+    for mapping in segment._own:
+        mapping.close()
+    segment._own.clear()

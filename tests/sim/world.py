@@ -49,27 +49,43 @@ class Cast(NamedTuple):
 PRODUCT = Cast()
 
 
+class Setting(NamedTuple):
+    """What kind of exchange it is."""
+
+    config: ExchangeConfig
+    mode: JournalMode
+    checkpoint_commands: int
+
+
+def small_setting(mode: JournalMode, **sizes: int) -> Setting:
+    """Rings as small as they may be, so that they wrap and overflow."""
+    fixed = {"max_sessions": 3, "lane_capacity": 64, "report_capacity": 64, "depth": 3}
+    return Setting(ExchangeConfig("sim", (Instrument("ONE"), Instrument("TWO")), **(fixed | sizes)), mode, 1 << 20)
+
+
+def drawn_setting(draw: random.Random) -> Setting:
+    """Some kind."""
+    mode = draw.choices(tuple(_MODES), tuple(_MODES.values()))[0]
+    setting = small_setting(
+        mode,
+        max_orders=draw.choice((24, 64)),
+        event_capacity=draw.choice((64, 128, 256)),
+        log_capacity=1024 if mode is JournalMode.OFF else draw.choice((64, 128, 256)),
+        sweep_budget=draw.choice((2, 8, 32)),
+    )
+    return setting._replace(checkpoint_commands=draw.choice((32, 1 << 20)))
+
+
 class World:
     """The exchange of one seed. `run` raises AssertionError where something is wrong."""
 
-    def __init__(self, seed: int, stage: Stage, folder: Path, cast: Cast = PRODUCT) -> None:
+    def __init__(self, seed: int, stage: Stage, folder: Path, cast: Cast = PRODUCT, setting: Setting | None = None) -> None:
         self.draw = draw = random.Random(seed)
         self._stage, self._folder, self._cast = stage, folder, cast
-        self._mode = draw.choices(tuple(_MODES), tuple(_MODES.values()))[0]
-        log_capacity = 1024 if self._mode is JournalMode.OFF else draw.choice((64, 128, 256))
-        sizes = {
-            "max_orders": draw.choice((24, 64)),
-            "max_sessions": 3,
-            "lane_capacity": 64,
-            "report_capacity": 64,
-            "event_capacity": draw.choice((64, 128, 256)),
-            "log_capacity": log_capacity,
-            "depth": 3,
-            "sweep_budget": draw.choice((2, 8, 32)),
-        }
-        self.config = ExchangeConfig("sim", (Instrument("ONE"), Instrument("TWO")), **sizes)
+        setting = setting or drawn_setting(draw)
+        self.config, self._mode = setting.config, setting.mode
         directory = "" if self._mode is JournalMode.OFF else str(folder / "journal")
-        self._journal = JournalConfig(self._mode, directory, segment_records=64, checkpoint_commands=draw.choice((32, 1 << 20)))
+        self._journal = JournalConfig(self._mode, directory, segment_records=64, checkpoint_commands=setting.checkpoint_commands)
         self.truth = Truth(self.config)
         self._disk = Disk(folder / "journal")
         self.trace: list[str] = []
@@ -90,7 +106,7 @@ class World:
             if self.ended:
                 return
             self.checker.look()
-        self._settle()
+        self.settle()
 
     def close(self) -> None:
         """Let everything go."""
@@ -110,7 +126,7 @@ class World:
             "gateway": (26, self._trade),
             "keeper": (16 * has_files, self._keep),
             "reader": (5, lambda: self.reader.step(self.draw)),
-            "supervisor": (4, self._supervise),
+            "supervisor": (4, self.supervise),
             "matcher dies": (1.2, self._kill_matcher),
             "keeper dies": (1.2 * has_files, self._kill_keeper),
             "gateway dies": (1.2, self._kill_gateway),
@@ -133,7 +149,7 @@ class World:
             undo.pop_all()
         self._segments: list[Segment] = [created, *others]
         self._stage.disk = self._disk
-        self.supervisor, self._created = Supervisor(created, self.truth), created
+        self.supervisor, self.segment = Supervisor(created, self.truth), created
         self.matcher, self.keeper = self._cast.matcher(others[0]), Keeper(others[1])
         names = ("anne", "bert", "cleo", "dora")
         self.gateways = [self._cast.gateway(segment, self.truth, name) for segment, name in zip(others[2:], names, strict=True)]
@@ -143,7 +159,7 @@ class World:
 
     def _lose_power(self) -> None:
         """All memory is gone, and of the files what the disk has kept; then the exchange is resumed by what they hold."""
-        words = self._created.array("keeper")[0]
+        words = self.segment.array("keeper")[0]
         known = max(int(words.durable), self.checker.floor if self._mode is not JournalMode.ASYNC else 0)
         kept = self.draw.choices(KEPT, (2, 2, 4, 1))[0]
         self.close()
@@ -184,7 +200,7 @@ class World:
             return
         self.matcher.step()
         if self.matcher.given_up:
-            assert self._created.array("matcher")[0].overwritten, self.matcher.given_up
+            assert self.segment.array("matcher")[0].overwritten, self.matcher.given_up
             self.ended = self.matcher.given_up
 
     def _keep(self) -> None:
@@ -205,10 +221,11 @@ class World:
         """Whether there has been a matcher in this memory that was ready: until then its starter starts nobody else, and gateways wait."""
         return bool(self.checker.shown.words["state"][0] == MATCHER_RUNNING)
 
-    def _supervise(self) -> None:
+    def supervise(self) -> None:
+        """One look at all sessions, if there is a supervisor, or its successor finds the byte free."""
         if not self._is_open:
             return
-        if self._created.holds(SUPERVISOR_BYTE) or self._created.try_lock(SUPERVISOR_BYTE):
+        if self.segment.holds(SUPERVISOR_BYTE) or self.segment.try_lock(SUPERVISOR_BYTE):
             self.supervisor.step()
 
     # -- bad luck
@@ -244,7 +261,7 @@ class World:
             self.draw.choice(living).die()
 
     def _kill_supervisor(self) -> None:
-        self._created.release(SUPERVISOR_BYTE)
+        self.segment.release(SUPERVISOR_BYTE)
 
     def _stop_somebody(self) -> None:
         """SIGSTOP, and SIGCONT later."""
@@ -255,7 +272,7 @@ class World:
 
     # -- the end
 
-    def _settle(self) -> None:
+    def settle(self) -> None:
         """Everybody finishes."""
         self._disk.is_full = False
         self._asleep.clear()
@@ -264,8 +281,8 @@ class World:
             if self.ended or self._is_settled():
                 break
         else:
-            words = self._created.array("matcher")[0]
-            raise AssertionError(f"it does not come to rest: log {words.log_tail}, done {self._created.array('counters')[0].commands}")
+            words = self.segment.array("matcher")[0]
+            raise AssertionError(f"it does not come to rest: log {words.log_tail}, done {self.segment.array('counters')[0].commands}")
         if self.ended:
             return
         code, digest, number = self.matcher.verified()
@@ -282,7 +299,7 @@ class World:
         self.checker.look()
         if self._mode is not JournalMode.OFF and self._is_open:
             self.keeper.step()
-        self._supervise()
+        self.supervise()
         for gateway in self.gateways:
             if gateway.lives:
                 gateway.read(64)
@@ -292,21 +309,22 @@ class World:
         """Every command that was submitted is done, and every output of it out."""
         truth = self.truth
         taken = bool((self.checker.shown.lane_heads["head"][1:] == truth.begun[1:]).all())
-        if not (taken and self.matcher.is_quiet and not truth.due.any()):
+        logged_on = self.checker.shown.tails["logged_on"] != 0
+        if not (taken and self.matcher.is_quiet and not truth.due[logged_on].any()):
             return False
-        tails = self._created.array("report_tails")
+        tails = self.segment.array("report_tails")
         for session in range(1, self.config.max_sessions + 1):
             assert int(tails[session].tail) == truth.next_report(truth.sequence, session), f"reports of session {session} are missing"
-        assert int(self._created.array("matcher")[0].event_tail) == truth.marks.events[truth.sequence], "events are missing"
+        assert int(self.segment.array("matcher")[0].event_tail) == truth.marks.events[truth.sequence], "events are missing"
         return True
 
 
 @contextmanager
-def playing(seed: int, stage: Stage, cast: Cast = PRODUCT) -> Iterator[World]:
+def playing(seed: int, stage: Stage, cast: Cast = PRODUCT, setting: Setting | None = None) -> Iterator[World]:
     """A world, and an empty place afterwards."""
     folder = Path(tempfile.mkdtemp(prefix="shm_sim-", dir="/dev/shm"))
     try:
-        world = World(seed, stage, folder, cast)
+        world = World(seed, stage, folder, cast, setting)
         try:
             yield world
         finally:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 ACME = Instrument("ACME")
-SHORT_LOG = {"log_capacity": 64, "sweep_budget": 32}
+SHORT_LOG: dict[str, Any] = {"log_capacity": 64, "sweep_budget": 32}
 START = """
 with Exchange.start(name, instruments, **small) as exchange:
     exchange.spawn(functions.rest, session="r", count=2)

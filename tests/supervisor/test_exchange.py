@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -114,7 +114,7 @@ def test_of_two_that_start_at_once_one_is_told(name: str, call: Callable[..., Ca
         ({"core": 4095}, "core 4095 cannot be used"),
     ],
 )
-def test_what_cannot_be_started_is_said(name: str, sizes: dict[str, int], words: str) -> None:
+def test_what_cannot_be_started_is_said(name: str, sizes: dict[str, Any], words: str) -> None:
     with pytest.raises((ConfigError, ExchangeNotFound), match=words):
         Exchange.start(name, [ACME], **sizes)
 

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from shm_exchange import MarketView
-from shm_exchange.domain.config import ExchangeConfig
+from shm_exchange.domain.config import FIRST_TERM, ExchangeConfig, JournalConfig
 from shm_exchange.domain.instrument import Instrument
-from shm_exchange.layout.digest import layout_digest
+from shm_exchange.layout.digest import LAYOUT_VERSION, layout_digest
 from shm_exchange.layout.headers import CONFIG
 from shm_exchange.layout.regions import Layout, layout_of
 from shm_exchange.shm.header import write_config
@@ -47,7 +47,7 @@ def _config_files(folder: Path) -> list[Path]:
     paths = [folder / config.name for config in CONFIGS]
     for path, config in zip(paths, CONFIGS, strict=True):
         fd = os.open(path, os.O_RDWR | os.O_CREAT)
-        write_config(fd, config)
+        write_config(fd, config, JournalConfig(), FIRST_TERM)
         os.close(fd)
     return paths
 
@@ -154,7 +154,7 @@ def test_the_rust_layout_is_complete_without_a_compiler() -> None:
         "const _: () = assert!(size_of::<Command>() == 64);",
         "const _: () = assert!(offset_of!(Report, leaves_quantity) == 48);",
         "    pub const EXECUTED: u8 = 2;",
-        "pub const LAYOUT_VERSION: i64 = 1;",
+        f"pub const LAYOUT_VERSION: i64 = {LAYOUT_VERSION};",
     ):
         assert line in text
     assert text.count("{") == text.count("}")
