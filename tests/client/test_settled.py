@@ -60,7 +60,7 @@ def test_a_lane_whose_last_session_died_and_left_nothing(monkeypatch: pytest.Mon
     """DISCONNECT is said for it, and the next session waits until the matcher has taken that."""
     with rigged(max_sessions=1) as rig, _other(rig) as segment:
         _die(_last_holder(rig))
-        monkeypatch.setattr(sessions.time, "sleep", lambda _: rig.step())
+        monkeypatch.setattr("time.sleep", lambda _: rig.step())
         assert take_session(segment, "next", "next")[0] == LANE
         assert rig.log["kind"].tolist() == [CommandKind.LOGON, CommandKind.DISCONNECT]
 

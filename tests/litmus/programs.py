@@ -15,7 +15,7 @@ import numpy as np
 
 from shm_exchange.client import EventFeed, Gateway, MarketView
 from shm_exchange.domain.enums import EventKind, Side
-from shm_exchange.domain.errors import ExchangeError
+from shm_exchange.domain.errors import ExchangeError, LaneFull
 from shm_exchange.engine.book import new_book
 from shm_exchange.engine.outputs import new_outputs
 from shm_exchange.layout.records import COMMAND
@@ -309,3 +309,32 @@ def follow_events(pipe: Connection, name: str) -> None:
                 assert (np.diff(events["number"]) == 1).all()
                 last, count_seen = int(events["number"][-1]), count_seen + len(events)
         pipe.send(count_seen)
+
+
+def quote_and_stay(pipe: Connection, name: str, session: str, orders: int, cancel_on_disconnect: bool = False) -> None:
+    """Rest so many orders, read what became of them, say the session's number, and stay."""
+    gateway = Gateway.attach(name, session=session, cancel_on_disconnect=cancel_on_disconnect)
+    for number in range(orders):
+        gateway.limit("ACME", Side.SELL, price_ticks=500 + number, quantity=1)
+    seen = 0
+    while seen < orders:
+        assert gateway.wait(PATIENCE)
+        seen += len(gateway.poll())
+    gateway.ack()
+    pipe.send(gateway.number)
+    await_word(pipe)
+
+
+def flood_and_stay(pipe: Connection, name: str, session: str) -> None:
+    """Read no report, submit until the matcher takes no more and the lane is full, say how many commands that were, and stay."""
+    gateway = Gateway.attach(name, session=session, lane_full="raise")
+    _, _, reports, tail, head = gateway.rings()
+    while True:
+        is_blocked = tail["tail"][0] - head["head"][0] > len(reports) // 2
+        try:
+            gateway.cancel(1)
+        except LaneFull:
+            if is_blocked:  # it was before we found no room, so none will come
+                break
+    pipe.send(gateway.submitted)
+    await_word(pipe)

@@ -68,7 +68,7 @@ def test_no_lane_starves_when_a_sweep_has_no_room_for_all(sessions: int) -> None
 
 @pytest.mark.parametrize("budget", [1, 8, 24, 32])
 def test_a_log_that_no_longer_holds_everything_says_so_before(budget: int) -> None:
-    """Without a journal it is all that a matcher could be rebuilt from: it says so one sweep before its first record goes, and no sooner than it must."""
+    """Without a journal it is all that a matcher could be rebuilt from: it says so before its first record goes, and no sooner than it must."""
     with rigged(sweep_budget=budget, log_capacity=64, event_capacity=64) as rig:
         [gateway] = rig.gateways(1)
         words = rig.segment.array("matcher")[0]
