@@ -13,14 +13,14 @@ from shm_exchange.shm.segment import attach
 
 def main() -> int:
     """Attach, lock, match; 0 after a clean stop, 1 with the reason on standard output."""
-    parent = os.getppid()
     parser = role_parser("matcher", "Match one exchange that a supervisor has created.")
-    parser.add_argument("--end-with-parent", action="store_true", help="end when the process that started us dies")
+    parser.add_argument("--parent", type=int, default=os.getppid(), help="the process that starts us")
+    parser.add_argument("--end-with-parent", action="store_true", help="end when that process dies")
     parser.add_argument("--standby", action="store_true", help="wait until the matcher that lives dies; until then end with our parent in any case")
     arguments = parser.parse_args()
     log_as_told("matcher")
     if arguments.end_with_parent or arguments.standby:
-        end_with(parent)
+        end_with(arguments.parent)
     if arguments.core is not None:
         os.sched_setaffinity(0, {arguments.core})
     try:

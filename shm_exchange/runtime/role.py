@@ -24,7 +24,7 @@ def role_parser(role: str, description: str) -> argparse.ArgumentParser:
 
 
 def end_with(parent: int) -> None:
-    """Ask the kernel for SIGTERM when our parent dies; it may have died before we asked."""
+    """Ask the kernel for SIGTERM when our parent dies. It may have died before we asked, even before we began: so it says itself who it is."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
     if os.getppid() != parent:
         raise SystemExit("the supervisor died before we were ready")

@@ -8,6 +8,7 @@ ever: then the exchange is given up, and says why.
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -93,7 +94,7 @@ class Crew:
         self.matcher = self.standby = self.keeper = None
 
     def _start_matcher(self, *flags: str) -> RoleProcess:
-        return RoleProcess(MATCHER, self._segment.name, self._directory, self._matcher_core, *self._flags, *flags)
+        return RoleProcess(MATCHER, self._segment.name, self._directory, self._matcher_core, "--parent", str(os.getpid()), *self._flags, *flags)
 
     def _start_keeper(self) -> RoleProcess:
         return RoleProcess(KEEPER, self._segment.name, self._directory, self._keeper_core)
