@@ -34,7 +34,7 @@ pytestmark = pytest.mark.skipif(INTERPRETED, reason="successors are compiled")
 
 _FILES = ("keeper", "journal")
 FEW = 40
-"""So many states of each protocol are tried by default, evenly; with --long every one."""
+"""So many states of each protocol are tried by default, evenly, and those in which a word of the matcher has changed; with --long every one."""
 
 
 def orders(count: int, side: Side, price_ticks: int, quantity: int, kind: TimeInForce = TimeInForce.GTC) -> np.ndarray:
@@ -61,6 +61,8 @@ class Scene:
         segment = world.segment
         self._mapping = Mapping(segment._fd, 0, segment.layout.size, writable=True)
         self.memory = self._mapping.bytes(0, segment.layout.size)
+        regions = segment.layout.regions
+        self.words = range(regions["matcher"].offset, regions["snapshots"].offset)
 
     def rest(self) -> None:
         """Until everything is matched, and written where there is a keeper."""
@@ -77,6 +79,7 @@ class Scene:
     def remember(self) -> None:
         """What is private to those who go on living."""
         truth = self.world.truth
+        self.world.checker._all.watch["within_stores"] = 1
         self._tail, self._begun, self._due = truth.sequence, truth.begun.copy(), truth.due.copy()
         self._seen = [array.copy() for array in self._looker()]
         self._held = [(gateway.number, gateway._producer.copy(), gateway._reader.copy(), gateway._expected) for gateway in self.gateways]
@@ -141,7 +144,7 @@ def _busy(scene: Scene) -> None:
 def _batch(scene: Scene) -> Recording:
     """One sweep and all that follows from it."""
     bundles = scene.world.matcher.process.bundles
-    recording = Recording(scene.memory)
+    recording = Recording(scene.memory, scene.words)
     taken = recording.run(interpreted(sweep.sweep), bundles.memory, bundles.policy, bundles.outputs, bundles.log)
     assert taken == 32
     behind = int(bundles.memory.words[0].log_tail)
@@ -160,12 +163,12 @@ def test_a_matcher_is_killed_after_every_store(request: pytest.FixtureRequest) -
             busy.goes_on()
 
 
-def _recovery(scene: Scene) -> Recording:
+def _recovery(scene: Scene, words: range) -> Recording:
     """What a matcher does to take up what the dead one left, up to its own first sweep."""
     segment = scene.world.matcher._segment
     assert segment.try_lock(0)
     with pytest.MonkeyPatch.context() as patch:
-        recording = Recording(scene.memory)
+        recording = Recording(scene.memory, words)
         for name in ("begin_life", "recover"):
             plain = interpreted(getattr(recovery, name))
             patch.setattr(process, name, lambda *arguments, plain=plain: recording.run(plain, *arguments))
