@@ -144,7 +144,7 @@ def _busy(scene: Scene) -> None:
 def _batch(scene: Scene) -> Recording:
     """One sweep and all that follows from it."""
     bundles = scene.world.matcher.process.bundles
-    recording = Recording(scene.memory, scene.words)
+    recording = Recording(scene.memory)
     taken = recording.run(interpreted(sweep.sweep), bundles.memory, bundles.policy, bundles.outputs, bundles.log)
     assert taken == 32
     behind = int(bundles.memory.words[0].log_tail)
@@ -158,17 +158,17 @@ def test_a_matcher_is_killed_after_every_store(request: pytest.FixtureRequest) -
         _busy(busy)
         recording = _batch(busy)
         assert len(recording) > 300
-        for picture in recording.pictures(_stride(request, len(recording))):
+        for picture in recording.pictures(_stride(request, len(recording)), busy.words):
             busy.put_back(picture)
             busy.goes_on()
 
 
-def _recovery(scene: Scene, words: range) -> Recording:
+def _recovery(scene: Scene) -> Recording:
     """What a matcher does to take up what the dead one left, up to its own first sweep."""
     segment = scene.world.matcher._segment
     assert segment.try_lock(0)
     with pytest.MonkeyPatch.context() as patch:
-        recording = Recording(scene.memory, words)
+        recording = Recording(scene.memory)
         for name in ("begin_life", "recover"):
             plain = interpreted(getattr(recovery, name))
             patch.setattr(process, name, lambda *arguments, plain=plain: recording.run(plain, *arguments))
@@ -183,9 +183,9 @@ def test_a_recovery_is_killed_after_every_store(request: pytest.FixtureRequest) 
         tries, states = 12 if request.config.getoption("--long") else 3, list[int]()
         for picture in batch.pictures(len(batch) // tries):
             busy.put_back(picture)
-            recording = _recovery(busy, busy.words if len(states) == tries // 2 else range(0))
+            recording = _recovery(busy)
             states.append(len(recording))
-            for left in recording.pictures(_stride(request, len(recording), FEW // tries)):
+            for left in recording.pictures(_stride(request, len(recording), FEW // tries), busy.words):
                 busy.put_back(left)
                 busy.goes_on()
         assert min(states) > 10 and max(states) > 300
