@@ -149,6 +149,11 @@ class Endpoint(Inbox):
         """Whether a matcher lives: the kernel's word, not a guess from time."""
         return self._segment.matcher_alive
 
+    @property
+    def matcher_lost(self) -> bool:
+        """Whether the matcher is dead and none will take its place; until then it is worth waiting."""
+        return self._segment.matcher_lost
+
     def close(self) -> None:
         """Log off and give the session's lane back; open orders stay. Again is harmless."""
         self._sleeper.end()
@@ -196,8 +201,11 @@ class Endpoint(Inbox):
         return True
 
     def _full(self, what: str) -> LaneFull:
-        alive = "the matcher is alive but does not keep up, or this session's reports are not polled" if self.matcher_alive else "the matcher is dead"
-        return LaneFull(f"the lane of session {self.session!r} is full and {what}: {alive}; poll reports, slow down, or use a larger lane_capacity")
+        if self.matcher_alive:
+            why = "the matcher is alive but does not keep up, or this session's reports are not polled"
+        else:
+            why = "the matcher is dead" if self.matcher_lost else "the matcher has died, and another takes over in a moment"
+        return LaneFull(f"the lane of session {self.session!r} is full and {what}: {why}; poll reports, slow down, or use a larger lane_capacity")
 
     def _log_on(self, deadline: float) -> None:
         """Bind session and account, and wait for the answer; reports of an earlier holder of the session stay to be polled.

@@ -36,6 +36,6 @@ def cancel_all(gateway: Gateway, settled: Callable[[Records], object] | None = N
 
 
 def check_matcher(gateway: Gateway) -> None:
-    """Raises ExchangeError when there is no matcher any more."""
-    if not gateway.matcher_alive:
+    """Raises ExchangeError when there is no matcher any more, and none will come."""
+    if gateway.matcher_lost:
         raise ExchangeError(f"the matcher of exchange {gateway.name!r} ended while session {gateway.session!r} was trading")

@@ -230,7 +230,7 @@ class _Replaying:
         if now - self._looked_ns > _LOOK_NS:
             self._looked_ns = now
             gateway = self._gateways[number]
-            if not gateway.matcher_alive:
+            if gateway.matcher_lost:
                 raise ExchangeError(
                     f"the matcher of exchange {gateway.name!r} ended during the replay; look with `shm-exchange status {gateway.name}`"
                 )

@@ -120,6 +120,12 @@ class Segment:
         return self.is_held(MATCHER_BYTE)
 
     @property
+    def matcher_lost(self) -> bool:
+        """Whether no matcher lives and none will come: there is nobody to start one, or nothing to rebuild its book from."""
+        can_be_rebuilt = self.journal.directory or not self.array("matcher")[0].overwritten
+        return not self.matcher_alive and not (can_be_rebuilt and self.supervisor_alive)
+
+    @property
     def keeper_alive(self) -> bool:
         """Whether a keeper lives."""
         return self.is_held(KEEPER_BYTE)

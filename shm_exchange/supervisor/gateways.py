@@ -60,7 +60,7 @@ class GatewayRun:
         self._began = 0.0
         with ExitStack() as undo:
             self._segment = undo.enter_context(attach(name, populate=False))
-            if not self._segment.matcher_alive:
+            if self._segment.matcher_lost:
                 raise ExchangeError(f"the matcher of exchange {name!r} is dead; stop it with `shm-exchange stop {name}` and start it again")
             traded = self._traded()
             named = {} if self.is_flow else function_arguments(wanted)

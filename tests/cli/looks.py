@@ -16,7 +16,7 @@ from shm_exchange.domain.instrument import Instrument
 
 SECOND = 1_000_000_000
 CONFIG = ExchangeConfig("demo", (Instrument("ACME"), Instrument("GLOBEX")), lane_capacity=64, report_capacity=128, max_orders=1000)
-SUPERVISOR, MATCHER = 10, 11
+SUPERVISOR, MATCHER, KEEPER = 10, 11, 12
 _COUNTERS = ("commands", "trades", "rejects", "events", "sweeps", "sweep_ns", "idle_ns", "parks", "open_orders", "pages")
 
 
@@ -27,6 +27,12 @@ def lane(number: int = 1, pid: int = 20, **figures: Any) -> dict[str, Any]:
     return words | counts | figures
 
 
+def journal(**figures: Any) -> dict[str, Any]:
+    """Of a keeper that keeps up, as `status_of` tells it."""
+    words = {"mode": "async", "directory": "/var/log/demo", "keeper": "running", "keeper_pid": KEEPER, "admission": "all", "error": ""}
+    return words | {"keeper_lives": 1, "archived": 500, "behind": 0, "durable": 500} | figures
+
+
 def reading(
     *lanes: dict[str, Any], at: float = 100.0, processes: dict[int, ProcessFigures] | None = None, tape: Sequence[Trade] = (), **figures: Any
 ) -> Reading:
@@ -35,10 +41,13 @@ def reading(
         **dict.fromkeys(_COUNTERS, 0),
         "matcher": "running",
         "matcher_pid": MATCHER,
+        "matcher_lives": 1,
+        "term": 1,
         "supervisor_pid": SUPERVISOR,
         "supervisor_alive": True,
         "heartbeat_age_seconds": 0.01,
         "memory_bytes": 20_000_000,
+        "journal": None,
         "lanes": list(lanes),
     }
     own = {name: figures.pop(name) for name in ("books", "busy", "cores", "is_current") if name in figures}

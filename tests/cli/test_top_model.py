@@ -22,7 +22,7 @@ from shm_exchange.cli.top.rows import participants
 from shm_exchange.cli.top.tape import Trade
 from shm_exchange.cli.top.text import bar, chart, number
 from shm_exchange.domain.enums import Side
-from tests.cli.looks import CONFIG, MATCHER, SECOND, book, lane, reading
+from tests.cli.looks import CONFIG, MATCHER, SECOND, book, journal, lane, reading
 
 MS = 1_000_000
 STOPPED = ProcessFigures("stopped")
@@ -77,6 +77,9 @@ def test_the_time_of_a_command_is_recent_while_there_is_traffic() -> None:
 
 def test_nothing_is_wrong_with_a_healthy_exchange() -> None:
     assert said(reading(lane())) == []
+    kept = reading(lane(), journal=journal())
+    assert said(kept) == []
+    assert [row.name for row in participants(kept, after(kept))] == ["supervisor", "matcher", "keeper", "gateway-1"]
 
 
 @pytest.mark.parametrize(
@@ -90,6 +93,13 @@ def test_nothing_is_wrong_with_a_healthy_exchange() -> None:
         (reading(processes={MATCHER: STOPPED}), "kill -CONT 11"),
         (reading(heartbeat_age_seconds=2.5), "has not looked at its lanes for 2.5 s"),
         (reading(supervisor_alive=False), "there is no supervisor"),
+        (
+            reading(journal=journal(keeper="failed", error="No space left on device")),
+            "the keeper (process 12) is failed: No space left on device; the log ring fills, then the lanes",
+        ),
+        (reading(journal=journal(admission="reducing")), "the disk of /var/log/demo is nearly full: only cancels and reduces are admitted"),
+        (reading(journal=journal(admission="none")), "the disk of /var/log/demo is full: nothing is admitted any more"),
+        (reading(journal=journal(behind=60_000)), "the keeper is 60,000 commands behind, of a ring of 65,536: lanes wait"),
         (reading(lane(depth=60)), "the lane of gateway-1 is 94% full, 60 commands wait: the matcher does not keep up"),
         (
             reading(lane(depth=64, reports_waiting=100)),

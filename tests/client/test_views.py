@@ -216,6 +216,7 @@ def test_what_is_left_can_be_looked_at_when_the_matcher_is_gone() -> None:
         await_that(supervisor.matcher.has_ended, "the matcher dies")
         assert not view.writer_alive
         assert not gateway.matcher_alive
+        assert gateway.matcher_lost
         best = (Decimal("5.00"), Decimal(1))
         assert view.best_bid() == best
         assert len(feed.poll()) == 1

@@ -56,6 +56,8 @@ def _kill_after(supervisor: Supervisor, commands: int) -> None:
     await_that(lambda: counters[0].commands >= commands, "commands get through", lambda: status_of(supervisor.segment))
     os.kill(supervisor.matcher.pid, signal.SIGKILL)
     await_that(supervisor.matcher.has_ended, "the matcher dies")
+    assert not supervisor.segment.matcher_alive
+    assert not supervisor.segment.matcher_lost, "whoever looks now is told to wait"
     assert supervisor.verify(PATIENCE).holds
 
 

@@ -13,6 +13,7 @@ from shm_exchange.domain.enums import Side
 from shm_exchange.participants.board import FINISHED, FIRST_TRADER_ROW, PARENT_ROW, WATCHER_ROW, Board, open_board
 from shm_exchange.participants.trader import Place, trade
 from shm_exchange.participants.watcher import watch
+from tests.litmus.exchanges import outgrow_the_log
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,7 +55,20 @@ def test_a_rate_is_kept(exchange: Exchange) -> None:
     assert account["seconds"] >= 0.19
 
 
-def test_a_trader_says_when_the_matcher_dies(exchange: Exchange) -> None:
+def test_a_trader_goes_on_with_another_matcher(exchange: Exchange) -> None:
+    (child,) = exchange.spawn(trade, 1500, 1, MIDS, rate=1000, session="goes-on")
+    while exchange.status()["trades"] < 10:
+        assert child.poll() is None
+    os.kill(exchange.status()["matcher_pid"], 9)
+    account = child.wait(60)
+    assert (account["orders"], account["gapless"], account["conserved"]) == (1500, True, True)
+    assert exchange.verify().holds
+    status = exchange.status()
+    assert (status["matcher_lives"], account["executions"]) == (2, 2 * status["trades"])
+
+
+def test_a_trader_says_when_the_matcher_dies_for_good(exchange: Exchange) -> None:
+    outgrow_the_log(exchange.name)
     (child,) = exchange.spawn(trade, 10_000_000, 1, MIDS, rate=1000, session="doomed")
     while exchange.status()["trades"] < 10:
         assert child.poll() is None

@@ -82,6 +82,7 @@ WATCH = np.dtype(
         ("event_tail", "i8"),
         ("has_journal", "i8"),
         ("answers_wait", "i8"),
+        ("within_stores", "i8"),  # 1 = death may fall between the count of skipped reports and the tail, and then some count twice
         ("session", "i8"),  # where something is wrong
         ("number", "i8"),
     ]
@@ -187,13 +188,16 @@ def _look_at_reports(shown, told, session):
             return -12
         if not _same(shown.reports, (session - 1) * capacity + slot, told.reports, (session - 1) * most + number, 1):
             return -13
+        if number < told.report_tails[session] and told.seen[session * most + number] == 0:
+            return -15
         told.seen[session * most + number] = 1
     if tail < told.report_tails[session] or tail > behind:
         return -14
     for said in range(told.report_tails[session], tail):
         told.unseen[session] += 1 - told.seen[session * most + said]
     told.report_tails[session] = tail
-    if told.unseen[session] != shown.tails[session].skipped:
+    extra = shown.tails[session].skipped - told.unseen[session]
+    if extra < 0 or (extra > 0 and not watch.within_stores):
         return -15
     return newest
 

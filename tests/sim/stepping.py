@@ -83,13 +83,13 @@ class Recording:
             sys.settrace(before)
             self._look()
 
-    def pictures(self, every: int = 1) -> Iterator[np.ndarray]:
-        """The memory as it was at the beginning, after each change (or each so many), and at the end."""
+    def pictures(self, every: int = 1, words: range = range(0)) -> Iterator[np.ndarray]:
+        """The memory as it was at the beginning, after each change (or each so many, and each to these bytes), and at the end."""
         image = self._first.copy()
         yield image.view(np.uint8)
         for number, (where, what) in enumerate(self._changes, 1):
             image[where] = what
-            if number % every == 0 or number == len(self._changes):
+            if number % every == 0 or number == len(self._changes) or any(8 * int(word) in words for word in where):
                 yield image.view(np.uint8)
 
     def _enter(self, frame: FrameType, _event: str, _argument: object) -> Callable[..., Any] | None:

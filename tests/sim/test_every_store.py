@@ -34,7 +34,7 @@ pytestmark = pytest.mark.skipif(INTERPRETED, reason="successors are compiled")
 
 _FILES = ("keeper", "journal")
 FEW = 40
-"""So many states of each protocol are tried by default, evenly; with --long every one."""
+"""So many states of each protocol are tried by default, evenly, and those in which a word of the matcher has changed; with --long every one."""
 
 
 def orders(count: int, side: Side, price_ticks: int, quantity: int, kind: TimeInForce = TimeInForce.GTC) -> np.ndarray:
@@ -61,6 +61,8 @@ class Scene:
         segment = world.segment
         self._mapping = Mapping(segment._fd, 0, segment.layout.size, writable=True)
         self.memory = self._mapping.bytes(0, segment.layout.size)
+        regions = segment.layout.regions
+        self.words = range(regions["matcher"].offset, regions["snapshots"].offset)
 
     def rest(self) -> None:
         """Until everything is matched, and written where there is a keeper."""
@@ -77,6 +79,7 @@ class Scene:
     def remember(self) -> None:
         """What is private to those who go on living."""
         truth = self.world.truth
+        self.world.checker._all.watch["within_stores"] = 1
         self._tail, self._begun, self._due = truth.sequence, truth.begun.copy(), truth.due.copy()
         self._seen = [array.copy() for array in self._looker()]
         self._held = [(gateway.number, gateway._producer.copy(), gateway._reader.copy(), gateway._expected) for gateway in self.gateways]
@@ -155,7 +158,7 @@ def test_a_matcher_is_killed_after_every_store(request: pytest.FixtureRequest) -
         _busy(busy)
         recording = _batch(busy)
         assert len(recording) > 300
-        for picture in recording.pictures(_stride(request, len(recording))):
+        for picture in recording.pictures(_stride(request, len(recording)), busy.words):
             busy.put_back(picture)
             busy.goes_on()
 
@@ -182,7 +185,7 @@ def test_a_recovery_is_killed_after_every_store(request: pytest.FixtureRequest) 
             busy.put_back(picture)
             recording = _recovery(busy)
             states.append(len(recording))
-            for left in recording.pictures(_stride(request, len(recording), FEW // tries)):
+            for left in recording.pictures(_stride(request, len(recording), FEW // tries), busy.words):
                 busy.put_back(left)
                 busy.goes_on()
         assert min(states) > 10 and max(states) > 300
