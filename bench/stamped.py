@@ -52,7 +52,7 @@ def _mark(marks, first, behind, matched, now):
 @kernel
 def run_stamped(memory, policy, book, outputs, log, snapshots, marks):
     """`matcher.loop.run_slice` with stamps, for a matcher with a core of its own: it spins. SLICE_OVER or STOP_ASKED."""
-    end = begin_slice(memory, policy)
+    end = begin_slice(memory, policy, outputs)
     lane = memory.lane_state[SESSION]
     polls = 0
     while True:

@@ -159,6 +159,8 @@ def _journal(journal: dict[str, Any]) -> str:
         said += f", checkpoint at {journal['checkpoint']:,}"
     if journal["syncs"]:
         said += f"; the disk takes {journal['sync_ns_mean'] / 1e6:.2f} ms, {journal['sync_ns_high'] / 1e6:.2f} ms at most"
+    if journal["diverged"]:
+        said += f"; DIVERGED at {journal['diverged']:,}: the state is not what the log leads to"
     if journal["admission"] != "all":
         said += f"; admission: {journal['admission']}"
     return said + (f"; {journal['error']}" if journal["error"] else "")

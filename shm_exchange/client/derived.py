@@ -49,8 +49,10 @@ def book(segment: Segment, config: ExchangeConfig) -> Book:
     from shm_exchange.journal.reading import Journal
     from shm_exchange.journal.replaying import Replay
 
+    # Files run ahead of what is out. Events of a command that is not out yet would come a second time.
+    published = int(segment.array("counters")[0].commands)
     _is_archived(segment)
-    replay = Replay(Journal(segment.journal.directory, end=_archived(segment)))
+    replay = Replay(Journal(segment.journal.directory, end=min(published, _archived(segment))))
     replay.advance(replay.journal.end)
     return import_image(config, export_book(replay.book), 1)
 
@@ -60,12 +62,12 @@ def _archived(segment: Segment) -> int:
 
 
 def _is_archived(segment: Segment) -> bool:
-    """Wait until files hold the log as far as it is published now; whether they do."""
+    """Wait until files hold the log as far as it goes now, and with it whatever has been reported; whether they do."""
     if not segment.journal.directory:
         return False
-    published = int(segment.array("counters")[0].commands)
+    logged = int(segment.array("matcher")[0].log_tail)
     deadline = time.monotonic() + _ARCHIVE_SECONDS
-    while _archived(segment) < published:
+    while _archived(segment) < logged:
         if time.monotonic() > deadline:
             return False
         time.sleep(_NAP_SECONDS)

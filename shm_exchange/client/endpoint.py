@@ -158,7 +158,8 @@ class Endpoint(Inbox):
         """Log off and give the session's lane back; open orders stay. Again is harmless."""
         self._sleeper.end()
         self._head["abandoned"] = 1  # what lies in the lane is taken, LOGOFF included, however many reports we have not read
-        submit(self._producer, 0, 0, 0, 0, _LOGOFF)
+        if not submit(self._producer, 0, 0, 0, 0, _LOGOFF) and self._await_room(time.monotonic() + self._block_seconds):
+            submit(self._producer, 0, 0, 0, 0, _LOGOFF)
         acknowledge(self._reader, self._head)
         _open.discard(self)
         self._segment.close()

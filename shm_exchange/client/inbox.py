@@ -17,7 +17,7 @@ from shm_exchange.client.plain import Records, plain, rows
 from shm_exchange.client.report import Report
 from shm_exchange.client.sleeper import BURST, SLICE_NS, Sleeper
 from shm_exchange.client.waiting import park_for_report, unpark
-from shm_exchange.domain.errors import ConfigError
+from shm_exchange.domain.errors import ConfigError, ReportsLost
 from shm_exchange.layout.records import REPORT
 from shm_exchange.ring.reports import READER, acknowledge, await_report, take_reports
 from shm_exchange.shm.segment import Records as Shared
@@ -25,6 +25,7 @@ from shm_exchange.shm.segment import Segment
 
 PARK_SECONDS = 0.05
 _SPIN_POLLS = 2000
+_NONE = (0, 0)
 
 
 class Inbox:
@@ -41,11 +42,11 @@ class Inbox:
         self._reader = np.zeros(1, READER)
         self._reader["next_report"] = self._head["head"]
         self._buffer = np.zeros(min(capacity, 4096), REPORT)
-        self._derived = np.zeros(0, REPORT)
+        self._derived, self._missing, self._is_gap = np.zeros(0, REPORT), _NONE, False
         self._control = plain(segment.array("control"))
         place = (self._reader, self._reports, self._tail)
-        look, sleep = partial(await_report, *place, 1), partial(park_for_report, *place, self._parked, SLICE_NS)
-        self._sleeper = Sleeper(segment, look, sleep, partial(unpark, self._parked))
+        sleep = partial(park_for_report, *place, self._parked, SLICE_NS)
+        self._sleeper = Sleeper(segment, self._is_there, sleep, partial(unpark, self._parked))
 
     def poll(self, limit: int = 4096) -> list[Report]:
         """Take the reports that are there, in number order; earlier ones are hereby delivered. Raises ReportsLost once for every gap."""
@@ -65,7 +66,7 @@ class Inbox:
         Whoever waits has handled what was polled: it is hereby delivered, as by `ack`.
         """
         acknowledge(self._reader, self._head)
-        if await_report(self._reader, self._reports, self._tail, self._spin_polls):
+        if self._is_pending() or await_report(self._reader, self._reports, self._tail, self._spin_polls):
             return True
         deadline = None if timeout is None else time.monotonic() + timeout
         while True:
@@ -112,16 +113,42 @@ class Inbox:
         tail = int(self._tail["tail"][0])
         if not isinstance(number, int) or not 1 <= number <= tail:
             raise ConfigError(f"resume_from must be the number of a report that exists, or of the next one: 1 to {tail}, not {number!r}")
-        self._reader["next_report"] = number
+        head = int(self._reader["next_report"][0])
+        if number < head:  # slots below the head are the matcher's again, whatever they still seem to hold
+            self._missing, self._is_gap = (number, head - 1), False
+        else:
+            self._reader["next_report"] = number
+
+    def _is_there(self) -> bool:
+        """Whether a poll would return anything."""
+        return self._is_pending() or bool(await_report(self._reader, self._reports, self._tail, 1))
+
+    def _is_pending(self) -> bool:
+        """Whether something is to be derived before the ring is read again."""
+        return len(self._derived) > 0 or self._missing != _NONE
 
     def _take(self, limit: int) -> Records:
         acknowledge(self._reader, self._head)
-        if not len(self._derived):
+        if not self._is_pending():
             count = take_reports(self._reader, self._reports, self._tail, self._buffer[:limit])
             own = self._reader[0]
             if not own["lost_first"]:
                 return self._buffer[:count]
-            self._derived = derived.reports(self._segment, self.number, int(own["lost_first"]), int(own["lost_last"]))
+            self._missing, self._is_gap = (int(own["lost_first"]), int(own["lost_last"])), True
+        return self._take_derived(limit)
+
+    def _take_derived(self, limit: int) -> Records:
+        """The next of what the ring does not hold. What is not handed out yet is not acknowledged. Raises ReportsLost, once."""
+        first, last = self._missing
+        if not len(self._derived):
+            try:
+                self._derived = derived.reports(self._segment, self.number, first, last)
+            except ReportsLost:
+                self._missing = _NONE
+                raise
         taken, self._derived = self._derived[:limit], self._derived[limit:]
-        self._reader["next_report"] = taken["number"][-1] + 1
+        following = int(taken["number"][-1]) + 1
+        self._missing = (following, last) if following <= last else _NONE
+        if self._is_gap:
+            self._reader["next_report"] = following
         return taken

@@ -134,7 +134,7 @@ class BookReplica:
         self._accounts = segment.array("accounts")
         self._default = index_of(segment, symbol) if symbol is not None else (0 if len(self._config.instruments) == 1 else None)
         self._book = new_book(_roomy(self._config), 1)
-        if segment.journal.directory and self._feed.tail > segment.config.event_capacity:
+        if segment.journal.directory and (self._feed.tail > segment.config.event_capacity or segment.term.first_sequence):
             self._begin_at_files()
 
     @classmethod

@@ -53,13 +53,19 @@ class JournalConfig:
     """Files whose commands lie so far behind the older of the two newest checkpoints are removed."""
 
     def __post_init__(self) -> None:
+        if not isinstance(self.directory, str):
+            raise ConfigError(f"the folder of a journal is a path, not {self.directory!r}")
         if (self.mode is JournalMode.OFF) != (not self.directory):
             raise ConfigError("a journal has a mode and a folder, or neither")
         if self.directory and (not self.directory.startswith("/") or len(self.directory.encode()) > JOURNAL_PATH_BYTES):
             raise ConfigError(f"the folder of a journal is an absolute path of at most {JOURNAL_PATH_BYTES} bytes, not {self.directory!r}")
         for name, low, high in (("segment_records", 64, 1 << 30), ("checkpoint_commands", 1, 1 << 30), ("retained_commands", 0, 1 << 50)):
-            if not low <= getattr(self, name) <= high:
-                raise ConfigError(f"{name} must be a whole number from {low} to {high}, not {getattr(self, name)!r}")
+            _check_range(name, getattr(self, name), low, high)
+
+
+def _check_range(name: str, value: object, low: int, high: int) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+        raise ConfigError(f"{name} must be a whole number from {low} to {high}, not {value!r}")
 
 
 def _power_of_two(number: int) -> bool:
@@ -113,6 +119,4 @@ class ExchangeConfig:
             object.__setattr__(self, name, default)
 
     def _range(self, name: str, low: int, high: int) -> None:
-        value = getattr(self, name)
-        if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
-            raise ConfigError(f"{name} must be a whole number from {low} to {high}, not {value!r}")
+        _check_range(name, getattr(self, name), low, high)

@@ -79,11 +79,12 @@ def log_on(book, outputs, session, logon):
 
 @kernel
 def log_off(book, outputs, session, record):
-    """LOGOFF: no more commands until the next LOGON; open orders stay."""
+    """LOGOFF: no more commands until the next LOGON; open orders stay, whatever becomes of the process."""
     if record.modifiers != 0 or record.terms != 0:
         reject(book, outputs, session, np.int64(RejectReason.MALFORMED), record)
         return
     book.sessions[session].logged_on = 0
+    book.sessions[session].cancel_on_disconnect = 0
     _answer_session(book, outputs, session, EventKind.LOGGED_OFF, 0, 0)
 
 

@@ -112,17 +112,12 @@ class SegmentWriter:
         if self.written == self.durable:
             return
         try:
-            for fd in self._files:
-                os.fdatasync(fd)
-            if not self._is_named:
-                sync_folder(self._directory)
-                self._is_named = True
+            self._sync_files()
             self._mark.write(self.written)
         except OSError as error:
             self._error = error
             raise
         self.durable = self.written
-        self._close_files(keep=1)
 
     def make_room(self) -> Room:
         """Try to make the spare where there is none; returns `room`. Raises OSError for everything but lack of room."""
@@ -194,6 +189,15 @@ class SegmentWriter:
                     os.ftruncate(fd, segment.offset(limit))
         sync_folder(self._directory)
 
+    def _sync_files(self) -> None:
+        """All that is written is on the disk, whether or not anybody is told yet. Raises OSError."""
+        for fd in self._files:
+            os.fdatasync(fd)
+        if not self._is_named:
+            sync_folder(self._directory)
+            self._is_named = True
+        self._close_files(keep=1)
+
     def _has_place(self) -> bool:
         """Whether the segment has place, or the next one was begun. Raises OSError."""
         if self.written < self._segment.limit:
@@ -202,7 +206,7 @@ class SegmentWriter:
             self._see_room()
             return False
         if len(self._files) > _UNSYNCED_MAX:
-            self.sync()
+            self._sync_files()
         self._begin_segment(last=self._durable_mode)
         self._spare.make()
         return True

@@ -14,7 +14,7 @@ from shm_exchange.shm.segment import attach
 def main() -> int:
     """Attach, lock, keep; 0 when the exchange has stopped, 1 with the reason on standard output."""
     arguments = role_parser("keeper", "Write the log of one exchange to its journal.").parse_args()
-    log_as_told("keeper")
+    log_as_told("keeper", otherwise=logging.StreamHandler())  # standard error: told when it dies
     if arguments.core is not None:
         os.sched_setaffinity(0, {arguments.core})
     try:

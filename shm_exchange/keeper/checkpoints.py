@@ -30,7 +30,7 @@ _log = logging.getLogger(__name__)
 class Checkpoints:
     """The checking half of a keeper. `step` whenever there is time."""
 
-    def __init__(self, segment: Segment, words: KeeperWords, counters: Records) -> None:
+    def __init__(self, segment: Segment, words: KeeperWords, counters: Records, written: int) -> None:
         self._segment, self._words, self._counters = segment, words, counters
         self._directory = Path(segment.journal.directory)
         self._interval = segment.journal.checkpoint_commands
@@ -38,8 +38,7 @@ class Checkpoints:
         self._writing: Future[None] | None = None
         self._thread = ThreadPoolExecutor(1, "checkpoint")
         self._is_wished = self._has_diverged = False
-        archived = int(words.own[0]["archived"])
-        newest = newest_checkpoint(Journal(self._directory, end=archived), archived).checkpoint
+        newest = newest_checkpoint(Journal(self._directory, end=written), written).checkpoint
         self._newest = 0 if newest is None else newest.sequence
         words.own[0]["checkpoint"] = self._newest
 
@@ -81,6 +80,7 @@ class Checkpoints:
         self._replay, self._is_wished = None, False
         if replay.state_hash() != self._words.matcher[0]["hash"]:
             self._has_diverged = True
+            self._words.own[0]["diverged"] = target
             _log.error(
                 "the state of the matcher at number %d is not what its own log leads to; no checkpoint is made any more: stop the exchange, and "
                 "compare with `shm-exchange journal replay %s`",

@@ -24,6 +24,7 @@ from shm_exchange.shm.segment import Records, Segment
 GATHER_SECONDS = 0.001
 """GROUP: how long the oldest command waits for others."""
 _ROOM_SECONDS = 1.0
+_FULL_SECONDS = 0.02
 _ADMISSIONS = {Room.PLENTY: Admission.ALL, Room.RESERVE: Admission.REDUCING, Room.NONE: Admission.NONE}
 _log = logging.getLogger(__name__)
 
@@ -75,6 +76,9 @@ class LogWriter:
     def write(self, tail: int) -> None:
         """Append up to `tail`, as far as there is room."""
         if tail == self._writer.written:
+            return
+        if self._writer.room is Room.NONE:  # `look_for_room` tries again; each try takes the disk's last blocks for a moment
+            time.sleep(_FULL_SECONDS)
             return
         if self.answers_wait and self._mode is JournalMode.GROUP:
             tail = self._gathered(tail)

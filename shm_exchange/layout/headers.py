@@ -123,11 +123,11 @@ KEEPER = lines(
     ("state", "i8"),  # 0 starting, 1 running, 2 stopped, 3 failed
     ("error", "i8"),  # errno of what failed last; 0 = nothing
     ("checkpoint", "i8"),  # log number of the newest checkpoint; 0 = none
+    ("diverged", "i8"),  # log number at which the matcher's state was not what its log leads to; 0 = never
 )
 KEEPER_COUNTERS = lines(
     ("heartbeat_ns", "i8"),  # CLOCK_MONOTONIC; for eyes only
     ("bytes", "i8"),  # written to files
-    ("segments", "i8"),
     ("syncs", "i8"),
     ("sync_ns", "i8"),  # time spent in them
     ("sync_ns_high", "i8"),

@@ -85,13 +85,17 @@ def _park(memory, policy, outputs, log):
 
 
 @kernel
-def begin_slice(memory, policy):
-    """Take the clocks, show that we live, sample the depth of the lanes."""
+def begin_slice(memory, policy, outputs):
+    """Take the clocks, show that we live, look at every lane, sample their depths.
+
+    Whoever was killed between a command and its activity bit left a lane that nothing else would ever make a busy matcher look at.
+    """
     now = monotonic_ns()
     memory.private[0].clock_offset_ns = realtime_ns() - now
     store_release(memory.words[0], "heartbeat_ns", now)
     if policy.has_journal:
         look_at_keeper(memory)
+    look_at_all(memory, policy, outputs)
     counters = memory.counters[0]
     counters.lane_depth_high = max(counters.lane_depth_high, measure_depths(memory, policy))
     return now + policy.slice_ns
@@ -100,7 +104,7 @@ def begin_slice(memory, policy):
 @kernel
 def run_slice(memory, policy, book, outputs, log, snapshots):
     """Match for one slice. Returns SLICE_OVER, STOP_ASKED, or PARK_OVER when it slept."""
-    end = begin_slice(memory, policy)
+    end = begin_slice(memory, policy, outputs)
     private = memory.private[0]
     spin_polls = load_relaxed(memory.control[0], "spin_polls")
     while True:

@@ -45,6 +45,7 @@ def open_bundles(segment: Segment) -> Bundles:
     Raises ExchangeRunning where that is not known any more, JournalDamaged, JournalError.
     """
     own = segment.writable(Writer.MATCHER)
+    own["matcher"][0].pid = os.getpid()
     log = log_of(own["log"])
     book = rebuilt_book(segment, log)
     outputs = new_outputs(segment.config, own["reports"], own["events"], _addresses(segment, "report_head"))
@@ -85,9 +86,7 @@ class MatcherProcess:
 
     def announce(self) -> None:
         """Let gateways attach."""
-        words = self.bundles.memory.words[0]
-        words.pid = os.getpid()
-        words.state = MATCHER_RUNNING
+        self.bundles.memory.words[0].state = MATCHER_RUNNING
 
     def ask_to_stop(self, _number: int = 0, _frame: FrameType | None = None) -> None:
         """As a signal handler, or from the same thread: end after the current slice."""

@@ -135,7 +135,10 @@ def _hand_over(book, outputs, redone):
             state.touched += 1
             own.skipped += max(0, behind - max(own.limit, own.unpublished))
             for number in range(own.unpublished, min(behind, own.limit)):
-                outputs.reports[slot_of(own, number)] = redone.reports[slot_of(redone.sessions[session], number)]
+                place = slot_of(own, number)
+                # One that was numbered already may be under its reader's eyes; it is whole, and the same.
+                if outputs.reports[place].number != number:
+                    outputs.reports[place] = redone.reports[slot_of(redone.sessions[session], number)]
     behind, capacity = book.state[0].next_event, len(outputs.events)
     for number in range(max(state.events_unpublished, behind - capacity), behind):
         _copy_event(redone.events[number & (capacity - 1)], outputs.events[number & (capacity - 1)])

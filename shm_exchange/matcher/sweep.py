@@ -148,7 +148,7 @@ def _append_admit(memory, log, number):
 
 @inlined
 def _wake_keeper(memory):
-    """The log has grown: wake the keeper, if it sleeps."""
+    """The log has grown: wake the keeper, if it sleeps. Where nobody waits for it, it naps instead."""
     fence_full()  # (F) pairs with (G) in keeper.writing: either it sees the new tail, or we see that it sleeps
     parked = memory.keeper_parked[0]
     if load_relaxed(parked, "parked") != 0 and exchange(parked, "parked", 0) != 0:
@@ -208,7 +208,7 @@ def sweep(memory, policy, outputs, log):
     for index in range(hot_count):
         session = memory.hot[index]
         store_release(memory.lane_heads[session], "head", memory.lane_state[session].position)
-    if policy.has_journal:
+    if policy.answers_wait:
         _wake_keeper(memory)
     return behind - tail
 

@@ -62,7 +62,8 @@ def take_events(feed, events, words, out):
         if count == 0:
             # Leave the writer half a ring of room, or we would be lapped again at once.
             tail = load_acquire(words[0], "event_tail")
-            own.lost_first, own.lost_last = number, max(number, tail - capacity // 2 - 1)
+            oldest = max(tail - capacity // 2, load_relaxed(words[0], "first_event"))  # of a new term nothing older was ever in this ring
+            own.lost_first, own.lost_last = number, max(number, oldest - 1)
             own.next_event = own.lost_last + 1
         break
     return count

@@ -10,7 +10,9 @@ import os
 import select
 import signal
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+
+_LOOK_SECONDS = 1.0
 
 
 def open_pidfd(pid: int) -> int:
@@ -19,12 +21,12 @@ def open_pidfd(pid: int) -> int:
 
 
 def open_pidfds(pids: Iterable[int]) -> dict[int, int]:
-    """Handles by pid, of those that still exist."""
+    """Handles by pid, of those that still exist. A number that was read from memory may be no pid at all, and we may be out of descriptors."""
     handles: dict[int, int] = {}
     for pid in pids:
         try:
             handles[pid] = open_pidfd(pid)
-        except ProcessLookupError:
+        except (OSError, OverflowError):
             continue
     return handles
 
@@ -68,16 +70,18 @@ def describe_exit(returncode: int) -> str:
         return f"killed by signal {-returncode}"
 
 
-def end_with(pids: Iterable[int], grace: float) -> None:
-    """End this process when any of `pids` ends: SIGTERM, then SIGKILL after `grace` seconds. Raises ProcessLookupError when one has ended already.
+def end_with(pids: Iterable[int], grace: float, is_over: Callable[[], bool] = bool) -> None:
+    """End this process when any of `pids` ends, or `is_over`, asked once a second: SIGTERM, then SIGKILL after `grace` seconds.
 
+    Raises ProcessLookupError when one has ended already.
     A thread watches, instead of PR_SET_PDEATHSIG: that fires at the end of the *thread* that started us, and people start things from threads.
     """
     handles = [open_pidfd(pid) for pid in pids]
     own = open_pidfd(os.getpid())
 
     def watch() -> None:
-        if readable(handles, None):
-            end(own, grace)
+        while not readable(handles, _LOOK_SECONDS) and not is_over():
+            continue
+        end(own, grace)
 
     threading.Thread(target=watch, name="ends with its parents", daemon=True).start()

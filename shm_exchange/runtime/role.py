@@ -36,6 +36,7 @@ def outlive_parent() -> None:
 
 
 def say_error(error: Exception) -> None:
-    """One JSON line to whoever started us."""
+    """One JSON line to whoever started us, and the same on standard error, for one who no longer waits for it."""
+    sys.stderr.write(f"{error}\n")
     sys.stdout.write(json.dumps({"error": str(error)}) + "\n")
     sys.stdout.flush()

@@ -291,5 +291,5 @@ def _not_found(name: str, directory: str | Path) -> ExchangeNotFound:
 
 
 def _dead(name: str) -> ExchangeNotFound:
-    cure = f"remove it with `shm-exchange clean {name}`, or start it again with `shm-exchange run {name}`"
+    cure = f"go on with it by `shm-exchange run {name} --adopt`, or remove it with `shm-exchange clean {name}`"
     return ExchangeNotFound(f"exchange {name!r} is dead: supervisor and matcher ended without removing it; {cure}")

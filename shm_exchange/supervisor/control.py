@@ -43,6 +43,10 @@ class Control:
         """Let the matcher finish what was submitted, and end."""
         self._control["stop"] = 1
 
+    def go_on(self) -> None:
+        """Take back what a supervisor before us asked for, who died over it."""
+        self._control["stop"] = 0
+
     def set_processes(self, count: int) -> None:
         """Say how many processes the exchange has, the matcher included: more than cores, and the matcher no longer spins."""
         self.set_spin_polls(spin_polls_for(count))

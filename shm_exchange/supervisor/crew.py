@@ -9,19 +9,31 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 from collections.abc import Iterable
 from pathlib import Path
+from typing import NamedTuple
 
 from shm_exchange.layout.headers import MATCHER_STOPPED
 from shm_exchange.shm import KEEPER_BYTE, MATCHER_BYTE, Segment
 from shm_exchange.supervisor.living import holder_of
-from shm_exchange.supervisor.role import KEEPER, MATCHER, FoundProcess, RoleProcess
+from shm_exchange.supervisor.role import DRAIN_SECONDS, KEEPER, MATCHER, SYNC_SECONDS, FoundProcess, RoleProcess
 
 READY_SECONDS = 120.0
 """For loading kernels from the cache. Compiling them is `ensure_warm`'s business, beforehand."""
 VAIN_DEATHS_MAX = 8
+VAIN_SECONDS = 60.0
 """Deaths of a role without any progress between them, after which there is no point in another."""
+_STANDBY = "standby"
 _log = logging.getLogger(__name__)
+
+
+class _Deaths(NamedTuple):
+    """How often a role has died where it stands, and when last."""
+
+    progress: int
+    deaths: int
+    when: float
 
 
 class Crew:
@@ -32,7 +44,7 @@ class Crew:
         self._matcher_core, self._keeper_core = cores
         self._flags = ("--end-with-parent",) if end_with_parent else ()
         self._has_journal = bool(segment.journal.directory)
-        self._vain: dict[str, tuple[int, int]] = {}
+        self._vain: dict[str, _Deaths] = {}
         self.matcher: FoundProcess | None = None
         self.standby: RoleProcess | None = None
         self.keeper: FoundProcess | None = None
@@ -61,25 +73,31 @@ class Crew:
         return [process.pidfd for process in (self.matcher, self.standby, self.keeper) if process is not None]
 
     def attend(self) -> None:
-        """Replace whoever has ended."""
-        if self.keeper is not None and self.keeper.has_ended():
-            self._replace_keeper(self.keeper)
-        if self.matcher is not None and self.matcher.has_ended():
+        """Replace whoever has ended. The matcher first: with it the others end."""
+        if not self.lost and self.matcher is not None and self.matcher.has_ended():
             self._replace_matcher(self.matcher)
-        if self.standby is not None and self.standby.has_ended():
-            self._note(self.standby)
+        if not self.lost and self.keeper is not None and self.keeper.has_ended():
+            self._replace_keeper(self.keeper)
+        if not self.lost and self.standby is not None and self.standby.has_ended():
+            self._note(self.standby, "another is started")
             self.standby = None
             self._want_standby()
 
-    def stop(self) -> str:
-        """Wait for the matcher's end, which was asked for, then end the others. Returns what was wrong with an end, or nothing."""
+    def stop(self, *, forgets: bool) -> str:
+        """Wait for the matcher's end, which was asked for, then end the others. Returns what was wrong with an end, or nothing.
+
+        `forgets`: the journal goes, too, so the keeper need not put it on the disk.
+        """
         trouble: list[str] = []
         if self.standby is not None:  # before the matcher ends, whose lock it waits for
             _discard(self.standby)
-        for process in (self.matcher, self.keeper):
+        for process, patience in ((self.matcher, DRAIN_SECONDS), (self.keeper, SYNC_SECONDS)):
             if process is None:
                 continue
-            wrong = process.await_end()
+            if forgets and process is self.keeper:
+                _discard(process)
+                continue
+            wrong = process.await_end(patience)
             if wrong and not self.lost:
                 trouble.append(f"the {process.role} of exchange {self._segment.name!r} ended badly: {wrong}")
             process.close()
@@ -101,12 +119,13 @@ class Crew:
 
     def _want_standby(self) -> None:
         """A second matcher costs memory and a second of start: only where a death is to be hardly noticed."""
-        if self._has_journal and self.standby is None and not self.lost:
+        if self._has_journal and self.standby is None and not self._died_in_vain(_STANDBY, int(self._segment.array("matcher")[0].lives)):
             self.standby = self._start_matcher("--standby")
 
     def _replace_matcher(self, dead: FoundProcess) -> None:
         words = self._segment.array("matcher")[0]
-        if words.state == MATCHER_STOPPED or self.lost:
+        if words.state == MATCHER_STOPPED:
+            self._give_up(dead, "it was asked to stop, by SIGTERM or by whoever supervised before: start again")
             return
         if self.standby is None and words.overwritten and not self._has_journal:
             self._give_up(dead, "without a journal its book cannot be rebuilt: stop and start again")
@@ -115,14 +134,10 @@ class Crew:
             self._give_up(dead, "it could not be replaced, each one died at the same place: stop and start again")
             return
         self._note(dead)
-        self.matcher, self.standby = self.standby, None
-        if self.matcher is None or self.matcher.has_ended():
-            self.matcher = self._start_matcher()
+        self.matcher, self.standby = self.standby or self._start_matcher(), None
         self._want_standby()
 
     def _replace_keeper(self, dead: FoundProcess) -> None:
-        if self.lost:
-            return
         if self._died_in_vain(KEEPER, int(self._segment.array("keeper")[0].archived)):
             self._give_up(dead, "nothing more is written to the journal: look at its folder, then stop and start again")
             return
@@ -130,14 +145,14 @@ class Crew:
         self.keeper = self._start_keeper()
 
     def _died_in_vain(self, role: str, progress: int) -> bool:
-        """Whether it has died once too often where it stands."""
-        place, deaths = self._vain.get(role, (-1, 0))
-        deaths = deaths + 1 if place == progress else 1
-        self._vain[role] = progress, deaths
-        return deaths > VAIN_DEATHS_MAX
+        """Whether it has died once too often where it stands, one death soon after the other."""
+        last = self._vain.get(role, _Deaths(-1, 0, 0.0))
+        again = last.progress == progress and time.monotonic() < last.when + VAIN_SECONDS
+        self._vain[role] = _Deaths(progress, last.deaths + 1 if again else 1, time.monotonic())
+        return self._vain[role].deaths > VAIN_DEATHS_MAX
 
-    def _note(self, dead: FoundProcess) -> None:
-        _log.warning("%s", died(f"the {dead.role} of exchange {self._segment.name!r}", dead.death(), "another takes over"))
+    def _note(self, dead: FoundProcess, then: str = "another takes over") -> None:
+        _log.warning("%s", died(f"the {dead.role} of exchange {self._segment.name!r}", dead.death(), then))
         dead.close()
 
     def _give_up(self, dead: FoundProcess, then: str) -> None:

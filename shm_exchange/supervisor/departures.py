@@ -10,9 +10,9 @@ import os
 
 import numpy as np
 
-from shm_exchange.domain.errors import ExchangeNotFound, LaneFull
+from shm_exchange.domain.errors import ExchangeError
 from shm_exchange.runtime import pidfd
-from shm_exchange.shm import Segment
+from shm_exchange.shm import ATTACH_BYTE, Segment
 
 _PATIENCE_SECONDS = 0.05
 _log = logging.getLogger(__name__)
@@ -60,10 +60,14 @@ class Departures:
         from shm_exchange.client.departure import depart  # with numba, which a supervisor does without as long as nobody dies
 
         try:
-            with self._segment.attach_mutex():
+            if not self._segment.try_lock(ATTACH_BYTE):
+                return  # somebody attaches, and may be stopped while it does: the next look is soon
+            try:
                 if depart(self._segment, number, _PATIENCE_SECONDS):
                     _log.info("session %d died, and is disconnected", number)
-        except (LaneFull, ExchangeNotFound) as error:
+            finally:
+                self._segment.release(ATTACH_BYTE)
+        except (ExchangeError, OSError) as error:
             _log.info("session %d: %s", number, error)
 
     def _forget(self, handle: int) -> None:

@@ -25,7 +25,7 @@ from shm_exchange.runtime.interactive import is_interactive
 from shm_exchange.runtime.warm import ensure_warm
 from shm_exchange.shm import SHM_DIR, Segment, attach
 from shm_exchange.supervisor.control import Verdict
-from shm_exchange.supervisor.kept import kept_of
+from shm_exchange.supervisor.kept import checked_mode, kept_of
 from shm_exchange.supervisor.owned import OwnedSupervisor
 from shm_exchange.supervisor.remote import stop_segment, verify_exchange
 from shm_exchange.supervisor.spawn import Child, Task, function_name, packed_arguments, session_names
@@ -81,12 +81,13 @@ class Exchange:
         config = config_of(name, instruments, sizes)
         if core is not None:
             checked_cores(core)
-        kept = kept_of(journal, journal_directory)
+        checked_mode(journal)
         ensure_warm()
         former = _ours.get(name)
         if former is not None and former._pid == os.getpid() and is_interactive():  # noqa: SLF001
             former.stop()
         with ExitStack() as undo:
+            kept = kept_of(journal, journal_directory)
             if kept.forgets:
                 undo.callback(rmtree, kept.journal.directory, ignore_errors=True)
             owned = OwnedSupervisor(config, SHM_DIR, core, kept, _load_client)
@@ -163,11 +164,12 @@ class Exchange:
         ensure_warm()
         names = session_names(session, target, len(self.children) + 1, count)
         cores = [[one] for one in checked_cores(core, self._cores)] if core is not None else [list(self._cores)]
+        lifelines = [self._pid] if self._owned is None else [self._pid, self._owned.pid]
         started: list[Child[T]] = []
         try:
             for number, (name, chosen) in enumerate(zip(names, islice(cycle(cores), count), strict=True), 1):
                 trader = account and account.replace("{n}", str(number))
-                task = Task(target, self.name, name if gateway else None, trader, chosen, [self._pid, self._lifeline()])
+                task = Task(target, self.name, name if gateway else None, trader, chosen, lifelines)
                 started.append(Child(name, task, payload))
             if self._owned is not None:
                 self._request("spawned", pids=[child.pid for child in started])
@@ -242,10 +244,6 @@ class Exchange:
         except ProcessDied:
             self._told = True
             raise
-
-    def _lifeline(self) -> int:
-        """The process whose end is the end of the exchange."""
-        return self._owned.pid if self._owned is not None else int(self._segment.array("matcher")["pid"][0])
 
 
 def _load_client() -> None:

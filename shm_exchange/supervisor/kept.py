@@ -14,6 +14,7 @@ from shm_exchange.domain.enums import JournalMode
 from shm_exchange.domain.errors import ConfigError, JournalError
 from shm_exchange.domain.names import nearest
 from shm_exchange.shm import SHM_DIR, exchanges
+from shm_exchange.supervisor.unsaved import unsaved_in, unsaved_text
 
 MODES = tuple(mode.name.lower() for mode in JournalMode)
 
@@ -44,7 +45,12 @@ def kept_of(word: str, directory: str | Path | None) -> Kept:
         return NOTHING_KEPT
     if directory is None:
         return Kept(JournalConfig(mode, tempfile.mkdtemp(prefix="shm_exchange-journal-")), forgets=True)
-    return Kept(JournalConfig(mode, str(Path(directory).expanduser().absolute())), forgets=False)
+    place = Path(directory).expanduser().absolute()
+    if _holds_journal(place):
+        raise JournalError(
+            f"{place} holds a journal already: go on with it by `shm-exchange run NAME --resume --dir {place}`, or use an empty folder"
+        )
+    return Kept(JournalConfig(mode, str(place)), forgets=False)
 
 
 def default_directory(name: str) -> Path:
@@ -75,15 +81,19 @@ def planned(config: ExchangeConfig, told: Mapping[str, Any], *, resume: bool, ne
     journal = JournalConfig(mode, str(directory), **sizes)
     if any(info.name == config.name and info.is_alive for info in exchanges(SHM_DIR)):
         return Plan(config, journal)  # to be told who runs it, with the folder as it is
+    if left := unsaved_in(config.name):
+        raise JournalError(unsaved_text(config.name, left))
     if resume:
         return _resumed(config.name, journal)
     return Plan(config, journal, note=_cleared(directory, new=new))
 
 
 def _resumed(name: str, journal: JournalConfig) -> Plan:
-    from shm_exchange.journal.reading import Journal
+    from shm_exchange.journal.reading import open_journal
 
-    found = Journal(journal.directory)
+    found = open_journal(journal.directory)
+    if found.live:
+        raise JournalError(f"somebody is writing to {journal.directory}: stop that exchange first, or wait until its keeper has ended")
     if found.config.name != name:
         raise JournalError(f"{journal.directory} holds the journal of exchange {found.config.name!r}, not of {name!r}: name that, or its own --dir")
     cut = f"; cut at its end: {found.cut}" if found.cut else ""
@@ -91,9 +101,13 @@ def _resumed(name: str, journal: JournalConfig) -> Plan:
     return Plan(found.config, journal, Term(found.terms[-1].term + 1, found.end), note)
 
 
+def _holds_journal(directory: Path) -> bool:
+    return directory.is_dir() and any(directory.glob("segment-*.log"))
+
+
 def _cleared(directory: Path, *, new: bool) -> str:
     """See that a folder holds no journal, if need be by moving it aside; what was done. Raises JournalError."""
-    if not directory.is_dir() or not any(directory.glob("segment-*.log")):
+    if not _holds_journal(directory):
         return ""
     if not new:
         raise JournalError(f"{directory} holds the journal of a former run: go on with --resume, or begin anew with --new, which moves it aside")

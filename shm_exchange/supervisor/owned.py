@@ -20,7 +20,7 @@ from shm_exchange.supervisor.kept import NOTHING_KEPT, Kept
 from shm_exchange.supervisor.wire import packed_journal, unpacked_error
 
 MODULE = "shm_exchange.supervisor"
-_STOP_SECONDS = 15.0
+_STOP_SECONDS = 75.0
 
 _GRACE_SECONDS = 2.0
 

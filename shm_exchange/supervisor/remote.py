@@ -19,9 +19,12 @@ from shm_exchange.runtime import pidfd
 from shm_exchange.shm import KEEPER_BYTE, MATCHER_BYTE, SHM_DIR, SUPERVISOR_BYTE, Segment, attach, reap
 from shm_exchange.supervisor.control import Control, Verdict, await_verdict, read_verdict
 from shm_exchange.supervisor.living import holder_of
+from shm_exchange.supervisor.role import SYNC_SECONDS
 from shm_exchange.supervisor.serve import PLEASE_VERIFY
+from shm_exchange.supervisor.unsaved import unsaved, unsaved_text
 
-STOP_SECONDS = 15.0
+STOP_SECONDS = 75.0
+"""A keeper may have to put gigabytes on a slow disk."""
 _GRACE_SECONDS = 5.0
 _POLL_SECONDS = 0.005
 _AGAIN_SECONDS = 1.0
@@ -98,10 +101,12 @@ def _stop_orphan(segment: Segment) -> None:
     if not segment.try_lock(SUPERVISOR_BYTE):
         return  # somebody else is at it
     Control(segment).ask_to_stop()
-    for byte in (MATCHER_BYTE, KEEPER_BYTE):
+    for byte, patience in ((MATCHER_BYTE, _GRACE_SECONDS), (KEEPER_BYTE, SYNC_SECONDS)):
         with _process(segment, byte) as process:
-            if process is not None and not pidfd.has_ended(process, _GRACE_SECONDS):
+            if process is not None and not pidfd.has_ended(process, patience):
                 pidfd.end(process, _GRACE_SECONDS)
+    if left := unsaved(segment):
+        raise ExchangeError(unsaved_text(segment.name, left))
     segment.destroy()
 
 

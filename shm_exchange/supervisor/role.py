@@ -19,7 +19,10 @@ from shm_exchange.runtime import pidfd
 from shm_exchange.runtime.launch import launch, memory_file, memory_text
 
 MATCHER, KEEPER = "matcher", "keeper"
-_DRAIN_SECONDS = 5.0
+DRAIN_SECONDS = 5.0
+"""For a matcher to match what was submitted."""
+SYNC_SECONDS = 60.0
+"""For a keeper to have everything on the disk."""
 _GRACE_SECONDS = 2.0
 _LINE_BYTES = 4096
 
@@ -42,14 +45,14 @@ class FoundProcess:
         """Whether it ended as one that was asked to. Caller: it has ended."""
         return True
 
-    def await_end(self) -> str:
-        """After it was asked to stop: wait, then SIGTERM, then SIGKILL. Returns what was wrong with its end, or nothing."""
-        drained = self.has_ended(_DRAIN_SECONDS)
+    def await_end(self, patience: float) -> str:
+        """After it was asked to stop: wait so many seconds, then SIGTERM, then SIGKILL. Returns what was wrong with its end, or nothing."""
+        drained = self.has_ended(patience)
         if not drained:
             self.kill(_GRACE_SECONDS)
         if drained and self.ended_well():
             return ""
-        return self.death() if drained else f"did not stop within {_DRAIN_SECONDS:g} s: {self.death()}"
+        return self.death() if drained else f"did not stop within {patience:g} s: {self.death()}"
 
     def kill(self, grace: float = 0) -> None:
         """SIGTERM, `grace` seconds, SIGKILL; returns when it has ended."""

@@ -57,6 +57,7 @@ class JournalStatus(TypedDict):
     durable: int
     checkpoint: int
     checkpoints: int
+    diverged: int
     bytes: int
     syncs: int
     sync_ns_mean: int
@@ -168,6 +169,7 @@ def _journal(segment: Segment) -> JournalStatus:
         "durable": int(keeper.durable),
         "checkpoint": int(keeper.checkpoint),
         "checkpoints": int(counters.checkpoints),
+        "diverged": int(keeper.diverged),
         "bytes": int(counters.bytes),
         "syncs": int(counters.syncs),
         "sync_ns_mean": int(counters.sync_ns) // max(1, int(counters.syncs)),

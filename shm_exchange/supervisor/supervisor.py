@@ -24,6 +24,7 @@ from shm_exchange.supervisor.crew import Crew
 from shm_exchange.supervisor.departures import Departures
 from shm_exchange.supervisor.role import FoundProcess
 from shm_exchange.supervisor.status import living_owners
+from shm_exchange.supervisor.unsaved import unsaved, unsaved_text
 
 VERIFY_SECONDS = 60.0
 _GRACE_SECONDS = 2.0
@@ -63,7 +64,14 @@ class Supervisor:
         _log.info("exchange %r runs: %d bytes of shared memory, matcher process %d", self.name, self.segment.layout.size, self.matcher.pid)
 
     @classmethod
-    def adopt(cls, name: str, *, directory: str | Path = SHM_DIR, cores: tuple[int | None, int | None] = (None, None)) -> Self:
+    def adopt(
+        cls,
+        name: str,
+        *,
+        directory: str | Path = SHM_DIR,
+        cores: tuple[int | None, int | None] = (None, None),
+        abort_on: Iterable[int] = (),
+    ) -> Self:
         """Take over an exchange whose supervisor died; whoever of its crew died too is replaced. Raises ExchangeRunning, ExchangeNotFound."""
         _check_cores(cores)
         segment = attach(name, directory, write=True, dead_ok=True)
@@ -75,8 +83,9 @@ class Supervisor:
             undo.callback(segment.close)
             self._take(segment, cores, end_with_parent=False)
             undo.callback(self.crew.discard)
+            self.control.go_on()
             self.crew.adopt()
-            self.crew.start()
+            self.crew.start(abort_on)
             undo.pop_all()
         _log.info("exchange %r is taken over: matcher process %d", name, self.matcher.pid)
         return self
@@ -143,16 +152,19 @@ class Supervisor:
         self.crew.attend()
         self._end_charges()
         self.control.ask_to_stop()
-        ended = self.crew.stop()
+        ended = self.crew.stop(forgets=self._forgets)
         trouble = self.matcher_death or ended
         self._stopped = True
         self.departures.close()
-        self.segment.destroy()
-        if self._forgets and not trouble:
-            rmtree(self.segment.journal.directory)
-        elif self._forgets:
-            trouble += f"\n    its journal is kept in {self.segment.journal.directory}"
-        _log.info("exchange %r has ended and its memory is removed%s", self.name, f": {trouble}" if trouble else "")
+        if self._forgets:
+            self.segment.destroy()
+            rmtree(self.segment.journal.directory, ignore_errors=True)
+        elif left := unsaved(self.segment):
+            self.segment.close()
+            trouble += ("\n    " if trouble else "") + unsaved_text(self.name, left)
+        else:
+            self.segment.destroy()
+        _log.info("exchange %r has ended%s", self.name, f": {trouble}" if trouble else "")
         return trouble
 
     def __enter__(self) -> Self:

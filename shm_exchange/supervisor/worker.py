@@ -22,6 +22,7 @@ from shm_exchange.runtime.affinity import pin
 from shm_exchange.runtime.launch import memory_bytes
 from shm_exchange.runtime.logs import log_as_told
 from shm_exchange.runtime.pidfd import end_with
+from shm_exchange.shm import attach
 from shm_exchange.supervisor.spawn import GRACE_SECONDS, Task, imported
 
 _log = logging.getLogger("shm_exchange.supervisor.worker")  # this module is __main__ here
@@ -52,8 +53,9 @@ def main() -> int:
 
 def _call(task: Task, payload: bytes) -> Any:
     try:
-        end_with(task.parents, GRACE_SECONDS)
-    except ProcessLookupError:
+        segment = attach(task.exchange, dead_ok=True, populate=False)
+        end_with(task.parents, GRACE_SECONDS, lambda: not segment.is_current)
+    except (ProcessLookupError, ExchangeNotFound):
         raise SystemExit("the process that spawned this one, or the exchange, ended before it could begin") from None
     if os.getppid() != task.parents[0]:
         raise SystemExit("the process that spawned this one ended before it could begin")

@@ -95,7 +95,7 @@ class NaiveExchange(NaiveTape):
 
     def logoff(self, command: Command, me: Session) -> None:
         refuse(m.malformed_logoff(command), RejectReason.MALFORMED)
-        me.logged_on = False
+        me.logged_on = me.cancels_on_disconnect = False
         self.answer(EventKind.LOGGED_OFF, me)
 
     def disconnect(self, command: Command, me: Session) -> None:

@@ -73,6 +73,8 @@ def _of_keeper(reading: Reading) -> Iterator[Alarm]:
     if journal["keeper"] not in ("running", "starting"):
         why = f": {journal['error']}" if journal["error"] else ""
         yield Alarm(Severity.ERROR, f"the keeper (process {journal['keeper_pid']}) is {journal['keeper']}{why}; the log ring fills, then the lanes")
+    if journal["diverged"]:
+        yield Alarm(Severity.ERROR, f"the matcher's state is not what its log leads to, since number {journal['diverged']:,} at the latest: stop it")
     if journal["admission"] == "reducing":
         yield Alarm(Severity.WARNING, f"the disk of {journal['directory']} is nearly full: only cancels and reduces are admitted; make room")
     elif journal["admission"] == "none":
