@@ -81,20 +81,22 @@ def run(
     """
     from shm_exchange.cli.configuration import configured, journal_table, toml_text
     from shm_exchange.cli.screen import Screen
-    from shm_exchange.supervisor.kept import Plan, planned
+    from shm_exchange.supervisor.kept import Plan, effective, planned
 
     config = configured(source, name, instrument or (), sizes)
     told = journal_table(source) | {key: value for key, value in (("mode", journal), ("directory", folder)) if value is not None}
     if print_config:
-        typer.echo(toml_text(config, told), nl=False)
+        typer.echo(toml_text(config, effective(config.name, told)), nl=False)
         return
     screen, cores = Screen(as_json=as_json), (core, keeper_core)
     if resume + new + adopt > 1:
         raise ConfigError("--resume, --new and --adopt exclude one another: go on from files, begin anew, or take over what runs")
+    given = any(value is not None for value in sizes.values()) or bool(instrument)
     if adopt:
+        if given or journal is not None or folder is not None:
+            raise ConfigError("--adopt takes over what runs as it is: leave out sizes, instruments and journal")
         _run(Plan(config), cores, screen, adopts=True)
         return
-    given = any(value is not None for value in sizes.values()) or bool(instrument)
     plan = planned(config, told, resume=resume, new=new)
     if resume and given and plan.config != config:
         raise ConfigError("--resume goes on with the sizes and instruments that the journal says: leave out those flags")
@@ -117,7 +119,7 @@ def _run(plan: Plan, cores: tuple[int | None, int | None], screen: Screen, *, ad
     with _signals(signal.SIGTERM, PLEASE_VERIFY, signal.SIGINT, signal.SIGHUP) as signals:
         try:
             if adopts:
-                supervisor = Supervisor.adopt(name, cores=cores)
+                supervisor = Supervisor.adopt(name, cores=cores, abort_on=(signals.fileno(),))
             else:
                 supervisor = Supervisor(
                     plan.config, cores=cores, end_with_parent=False, abort_on=(signals.fileno(),), journal=plan.journal, term=plan.term

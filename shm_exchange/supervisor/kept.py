@@ -47,9 +47,7 @@ def kept_of(word: str, directory: str | Path | None) -> Kept:
         return Kept(JournalConfig(mode, tempfile.mkdtemp(prefix="shm_exchange-journal-")), forgets=True)
     place = Path(directory).expanduser().absolute()
     if _holds_journal(place):
-        raise JournalError(
-            f"{place} holds a journal already: go on with it by `shm-exchange run NAME --resume --dir {place}`, or use an empty folder"
-        )
+        raise JournalError(f"{place} holds a journal already: `shm-exchange run NAME --resume` goes on with it; use an empty folder here")
     return Kept(JournalConfig(mode, str(place)), forgets=False)
 
 
@@ -69,23 +67,32 @@ class Plan(NamedTuple):
     """What the user should know of the journal that was found."""
 
 
+def effective(name: str, told: Mapping[str, Any]) -> dict[str, Any]:
+    """The [journal] table that is meant where a user says only a part of it, or nothing."""
+    mode = told.get("mode", "async")
+    if mode == "off":
+        return {"mode": mode}
+    directory = told.get("directory") or default_directory(name)
+    if not isinstance(directory, str | Path):
+        raise ConfigError(f"the folder of a journal is a path, not {directory!r}")
+    return {**told, "mode": mode, "directory": str(Path(directory).expanduser().absolute())}
+
+
 def planned(config: ExchangeConfig, told: Mapping[str, Any], *, resume: bool, new: bool) -> Plan:
     """An exchange that begins, or with `resume` goes on where its journal ends. Raises ConfigError, JournalError, JournalDamaged."""
-    mode = checked_mode(told.get("mode", "async"))
-    if mode is JournalMode.OFF:
+    wanted = effective(config.name, told)
+    journal = JournalConfig(**wanted | {"mode": checked_mode(wanted["mode"])})
+    if journal.mode is JournalMode.OFF:
         if resume or new:
             raise ConfigError("there is nothing to resume or to begin anew where the journal is off")
         return Plan(config)
-    directory = Path(told.get("directory") or default_directory(config.name)).expanduser().absolute()
-    sizes = {key: value for key, value in told.items() if key not in ("mode", "directory")}
-    journal = JournalConfig(mode, str(directory), **sizes)
     if any(info.name == config.name and info.is_alive for info in exchanges(SHM_DIR)):
         return Plan(config, journal)  # to be told who runs it, with the folder as it is
     if left := unsaved_in(config.name):
         raise JournalError(unsaved_text(config.name, left))
     if resume:
         return _resumed(config.name, journal)
-    return Plan(config, journal, note=_cleared(directory, new=new))
+    return Plan(config, journal, note=_cleared(Path(journal.directory), new=new))
 
 
 def _resumed(name: str, journal: JournalConfig) -> Plan:

@@ -18,6 +18,7 @@ import traceback
 from types import FrameType
 from typing import Any
 
+from shm_exchange.domain.errors import ExchangeNotFound
 from shm_exchange.runtime.affinity import pin
 from shm_exchange.runtime.launch import memory_bytes
 from shm_exchange.runtime.logs import log_as_told
