@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import NamedTuple
 
 import numpy as np
@@ -62,11 +62,9 @@ class NumberBeforePayload(Gateway):
             self._truth.note(self.number, command)
 
 
-class _Unanswered:
-    """In the place of `gate_of`: nobody waits for the disk."""
-
-    def __call__(self, memory: object, policy: object, outputs: object) -> int:
-        return int(memory.words["log_tail"][0])  # type: ignore[attr-defined]
+def _gate_of(memory, policy, outputs):
+    """Nobody waits for the disk."""
+    return memory.words["log_tail"][0]
 
 
 def _repeating_recover(memory, policy, book, outputs, log, snapshots):
@@ -93,12 +91,11 @@ class DepartsBehindTheLogon(Gateway):
     def submit(self, commands: np.ndarray) -> None:
         """Its own commands, and behind the first of them what should have been there before."""
         super().submit(commands)
-        if due := int(self._truth.due[self.number]):
+        if self._truth.due[self.number]:
             late = np.zeros(1, COMMAND)
             late.view(COMMAND_WORDS)["kinds"] = departure._DISCONNECT
             self._truth.due[self.number] = 0
             super().submit(late)
-            assert due
 
 
 @contextmanager
@@ -123,15 +120,15 @@ def _nobody_departs() -> Iterator[None]:
 @contextmanager
 def _nobody_waits() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("tests.sim.matching.gate_of", _Unanswered())
+        patch.setattr("tests.sim.matching.gate_of", _gate_of)
         yield
 
 
 class Mistake(NamedTuple):
-    """Who plays, what is replaced beside, and one word of what must be noticed."""
+    """Who plays, what is replaced beside, and a pattern in what must be noticed."""
 
     cast: Cast
-    replaced: Callable[[], object]
+    replaced: Callable[[], AbstractContextManager[None]]
     found: str
 
 
@@ -140,7 +137,7 @@ MISTAKES = {
     "head published before the log": Mistake(Cast(HeadBeforeLog), _nothing_replaced, "head"),
     "done before it is out": Mistake(Cast(TailsBeforeNumbers), _nothing_replaced, "not out"),
     "release store dropped": Mistake(Cast(gateway=NumberBeforePayload), _nothing_replaced, "submitted at its position"),
-    "publication repeated": Mistake(Cast(), _recovery_repeats, ""),
+    "publication repeated": Mistake(Cast(), _recovery_repeats, "event is gone|report was lost"),
     "DISCONNECT behind the next owner's LOGON": Mistake(Cast(gateway=DepartsBehindTheLogon), _nobody_departs, "new owner"),
     "answers before the disk": Mistake(Cast(), _nobody_waits, "durable"),
 }

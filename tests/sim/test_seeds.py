@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
 from hashlib import sha256
 from pathlib import Path
-from typing import cast
 
 import pytest
 
@@ -22,7 +21,7 @@ from tests.sim.world import playing
 pytestmark = pytest.mark.skipif(INTERPRETED, reason="a matcher is never interpreted")
 
 SEEDS, LONG_SEEDS = 40, 10_000
-_SEEDS_FOR_A_MISTAKE = 300
+_SEEDS_FOR_A_MISTAKE = 500
 
 
 @pytest.fixture
@@ -70,9 +69,9 @@ def test_a_seed_is_the_same_every_time(seed: int, stage: Stage) -> None:
 @pytest.mark.parametrize("mistake", MISTAKES)
 def test_a_mistake_is_found(mistake: str, stage: Stage) -> None:
     made = MISTAKES[mistake]
-    with cast("AbstractContextManager[None]", made.replaced()):
+    with made.replaced():
         for seed in range(_SEEDS_FOR_A_MISTAKE):
             if wrong := play(seed, stage, made.cast).wrong:
-                assert made.found in wrong, wrong
+                assert re.search(made.found, wrong), wrong
                 return
     pytest.fail(f"{_SEEDS_FOR_A_MISTAKE} seeds are clean although: {mistake}")
