@@ -23,7 +23,7 @@ from shm_exchange.domain.config import ExchangeConfig, TermStart
 from shm_exchange.domain.errors import JournalError
 from shm_exchange.journal.codec import encode
 from shm_exchange.journal.durable import DurableMark, read_mark
-from shm_exchange.journal.folder import FolderLock, lacks_room, make_folder, open_file, segment_path, segment_paths, sync_folder, write_at
+from shm_exchange.journal.folder import FolderLock, lacks_room, make_folder, open_file, read_at, segment_path, segment_paths, sync_folder, write_at
 from shm_exchange.journal.header import Segment, new_segment, packed_header
 from shm_exchange.journal.reading import Journal, read_segments
 from shm_exchange.journal.reserve import Room, Spare
@@ -64,10 +64,11 @@ class SegmentWriter:
         *,
         segment_records: int = SEGMENT_RECORDS,
         durable_mode: bool,
+        after_error: bool = False,
     ) -> None:
         assert term.term > 0 and 0 <= term.sequence <= first, (term, first)
         self._directory, self._config, self._term = Path(directory), config, term
-        self._records, self._durable_mode = segment_records, durable_mode
+        self._records, self._durable_mode, self._after_error = segment_records, durable_mode, after_error
         self.written, self.bytes_written, self.room = first, 0, Room.NONE
         self._error: OSError | None = None
         self._is_named = True  # whether the names of all segments are on the disk
@@ -187,7 +188,17 @@ class SegmentWriter:
                 self._files.append(fd)
                 if os.fstat(fd).st_size > segment.offset(limit):
                     os.ftruncate(fd, segment.offset(limit))
+                if self._after_error and limit > self.durable:
+                    self._write_again(fd, segment, segment.offset(limit))
         sync_folder(self._directory)
+
+    def _write_again(self, fd: int, segment: Segment, end: int) -> None:
+        """What was never durable, as it is read: then a sync will not take it for written. It was checked. Raises OSError, JournalError."""
+        offset = segment.offset(self.durable) if segment.first < self.durable else 0
+        while offset < end:
+            data = read_at(fd, segment.path, min(_PIECE_RECORDS * JOURNAL_RECORD.itemsize, end - offset), offset)
+            write_at(fd, data, offset)
+            offset += len(data)
 
     def _sync_files(self) -> None:
         """All that is written is on the disk, whether or not anybody is told yet. Raises OSError."""

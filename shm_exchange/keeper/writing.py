@@ -19,6 +19,7 @@ from shm_exchange.journal.durable import read_mark
 from shm_exchange.journal.reserve import Room
 from shm_exchange.journal.segments import SegmentWriter
 from shm_exchange.keeper.words import KeeperWords, say_archived, say_durable
+from shm_exchange.layout.headers import KEEPER_FAILED
 from shm_exchange.shm.segment import Records, Segment
 
 GATHER_SECONDS = 0.001
@@ -47,6 +48,7 @@ class LogWriter:
             first,
             segment_records=segment.journal.segment_records,
             durable_mode=self.answers_wait,
+            after_error=int(own["state"]) == KEEPER_FAILED,
         )
         self._bytes_before = int(counters[0]["bytes"])
         self._look_again = 0.0

@@ -53,7 +53,7 @@ class Disk:
         self.folder = folder
         self.is_full = False
         self._safe: dict[int, bytes] = {}
-        self._lost: dict[int, bytes] = {}
+        self._lost: dict[int, set[int]] = {}
         self._listings: list[dict[str, int]] = [{}]
 
     def sync(self, fd: int) -> None:
@@ -63,15 +63,20 @@ class Disk:
             self._listings = [self._listing()]
         else:
             content = os.pread(fd, status.st_size, 0)
-            if (lost := self._lost.get(status.st_ino)) is not None:
-                content = _without(lost, self._safe.get(status.st_ino, b""), content)
-            self._safe[status.st_ino] = content
+            self._safe[status.st_ino] = _without(self._lost.get(status.st_ino, set()), self._safe.get(status.st_ino, b""), content)
 
     def fail(self, fd: int) -> None:
         """A sync has failed: what was to be written is lost, and the next sync will not know of it."""
         status = os.fstat(fd)
         if not stat.S_ISDIR(status.st_mode):
-            self._lost[status.st_ino] = os.pread(fd, status.st_size, 0)
+            now, safe = os.pread(fd, status.st_size, 0), self._safe.get(status.st_ino, b"")
+            sectors = range(0, len(now), SECTOR)
+            self._lost.setdefault(status.st_ino, set()).update(at for at in sectors if now[at : at + SECTOR] != safe[at : at + SECTOR])
+
+    def write(self, fd: int, offset: int, size: int) -> None:
+        """The next sync will know of these bytes, whatever became of them before."""
+        if lost := self._lost.get(os.fstat(fd).st_ino):
+            lost.difference_update(range(offset - offset % SECTOR, offset + size, SECTOR))
 
     def preallocate(self, fd: int, size: int) -> None:
         """Room for a file. Raises OSError when the disk is full."""
@@ -129,10 +134,10 @@ def _mixed(draw: random.Random, safe: bytes | None, current: bytes, *, in_order:
     return bytes(mixed)
 
 
-def _without(lost: bytes, safe: bytes, content: bytes) -> bytes:
+def _without(lost: set[int], safe: bytes, content: bytes) -> bytes:
     """What a sync puts on the disk after one that failed: sectors that nobody has written since are as they were before."""
     synced = bytearray(content)
-    for at in range(0, len(content), SECTOR):
-        if content[at : at + SECTOR] == lost[at : at + SECTOR]:
-            synced[at : at + SECTOR] = safe[at : at + SECTOR].ljust(len(content[at : at + SECTOR]), b"\0")
+    for at in lost:
+        size = len(synced[at : at + SECTOR])
+        synced[at : at + size] = safe[at : at + size].ljust(size, b"\0")
     return bytes(synced)

@@ -7,6 +7,7 @@ from contextlib import suppress
 
 from shm_exchange.domain.errors import JournalError
 from shm_exchange.keeper.process import KeeperProcess
+from shm_exchange.layout.headers import KEEPER_FAILED
 from shm_exchange.shm.locks import KEEPER_BYTE
 from shm_exchange.shm.segment import Segment
 from tests.sim.stage import let_go
@@ -25,15 +26,20 @@ class Keeper:
         return self._process is not None
 
     def step(self) -> None:
-        """Start, or do one pass. Raises what a disk makes of it, and Killed; then `die`."""
+        """Start, or do one pass. Raises what a disk makes of it, which its words say, as in `KeeperProcess.run`; then `die`. Also Killed."""
         if self._process is None:
             self._process = KeeperProcess(self._segment)
             self._process.announce()
-        else:
+            return
+        try:
             self._process.step(0)
+        except OSError as error:
+            own = self._process._own
+            own.error, own.state = error.errno or 0, KEEPER_FAILED
+            raise
 
     def step_on_bad_disk(self) -> None:
-        """The same where the disk may have no room to begin with: then it ends, as a process would."""
+        """The same where the disk may have no room to begin with, or fail: then it ends, as a process would."""
         try:
             self.step()
         except (OSError, JournalError):

@@ -100,8 +100,8 @@ def staged() -> Iterator[Stage]:
         for name in ("fsync", "fdatasync"):
             patch.setattr(os, name, stage.sync)
         patch.setattr(os, "posix_fallocate", stage.preallocate)
-        for name in ("pwrite", "ftruncate"):
-            patch.setattr(os, name, stage.before(name, getattr(os, name)))
+        patch.setattr(os, "ftruncate", stage.before("ftruncate", os.ftruncate))
+        patch.setattr(os, "pwrite", stage.before("pwrite", _written(stage, os.pwrite)))
         for name in ("rename", "unlink"):
             patch.setattr(Path, name, _method(stage, name, getattr(Path, name)))
         for name in _RECOVERY:
@@ -111,6 +111,7 @@ def staged() -> Iterator[Stage]:
         for module, name in ((departures, "_PATIENCE_SECONDS"), (writing, "GATHER_SECONDS"), (writing, "_ROOM_SECONDS")):
             patch.setattr(module, name, 0)
         patch.setattr(process, "_IDLE_SECONDS", 0)
+        patch.setattr(process, "lacks_room", lambda _: False)  # a keeper that would wait for room ends instead, and is started again
         patch.setattr(checkpoints, "ThreadPoolExecutor", _AtOnce)
         patch.setattr(segment, "layout_digest", lru_cache(layout_digest))
         level = logging.root.manager.disable
@@ -119,6 +120,18 @@ def staged() -> Iterator[Stage]:
             yield stage
         finally:
             logging.disable(level)
+
+
+def _written(stage: Stage, pwrite: Callable[[int, bytes, int], int]) -> Callable[[int, bytes, int], int]:
+    """pwrite, of which the disk hears."""
+
+    def written(fd: int, data: bytes, offset: int) -> int:
+        count = pwrite(fd, data, offset)
+        if stage.disk is not None:
+            stage.disk.write(fd, offset, count)
+        return count
+
+    return written
 
 
 def _method(stage: Stage, name: str, method: Callable[..., Any]) -> Callable[..., Any]:

@@ -33,6 +33,8 @@ STEPS = 200
 _SETTLE_ROUNDS = 400
 _PIECES = 12
 """A batch and its sweep have fewer."""
+_PLACES = (1, 1, 1, 2, 2, 2, 3, 3, 4, 5, 6, 8, 10, 13, 16, 20, 25)
+"""How many system calls, or pieces, somebody who is doomed has left: a pass of a keeper has few, its start has many."""
 _ERRORS = (0, 0, 0, errno.EIO, errno.ENOSPC)
 
 
@@ -209,7 +211,7 @@ class World:
 
     def _doom(self, places: int, error: int, step: Callable[[], None]) -> None:
         fate = self._stage.fate
-        fate.left, fate.error = self.draw.randint(1, places), error
+        fate.left, fate.error = self.draw.choice([place for place in _PLACES if place <= places]), error
         try:
             step()
         except Killed:
