@@ -140,14 +140,14 @@ def _recovery(commands: np.ndarray, place: str) -> dict[str, Any]:
                 supervisor.crew.standby.kill()
             cold = _killed(supervisor, gateway)
         speeds = [_replay_speed(folder, end) for _ in range(3)]
-        size = sum(path.stat().st_size for path in Path(folder).glob("checkpoint-*"))
+        size = sum(path.stat().st_size for path in Path(folder).glob("checkpoint-*")) or _checkpoint_size(folder, end, place)
     return {
         "commands_behind": end,
         "replay_commands_per_second": median(speeds),
         "pipeline_commands_per_second": rate,
         "standby_seconds": round(standby, 4),
         "cold_seconds": round(cold, 4),
-        "checkpoint_bytes": size or _checkpoint_size(folder, end, place),
+        "checkpoint_bytes": size,
     }
 
 

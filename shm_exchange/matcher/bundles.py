@@ -31,7 +31,7 @@ def bundle_memory(config: ExchangeConfig, arrays: Mapping[str, Records], lanes: 
     """Shared arrays by their names, the addresses of the lanes, and private state of the matcher that begins."""
     count = config.max_sessions + 1
     lane_state = np.zeros(count, LANE_STATE).view(np.recarray)
-    lane_state["position"] = 1
+    lane_state["position"] = lane_state["applied"] = 1
     return MatcherMemory(
         words=arrays["matcher"],
         counters=arrays["counters"],

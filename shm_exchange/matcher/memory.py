@@ -11,7 +11,7 @@ LANE_STATE = np.dtype(
         ("position", "i8"),  # next lane position to take
         ("idle_sweeps", "i8"),  # sweeps in a row that found nothing
         ("hot", "i8"),  # 1 while the lane stands in the list of lanes to look at
-        ("_reserved", "i8"),
+        ("applied", "i8"),  # all below this position are applied: those in between wait for the disk, and their reports will need room
     ]
 )
 PRIVATE = np.dtype(

@@ -151,6 +151,7 @@ def _take_up_lanes(memory, book, log, first, last):
     private.admission = private.admission_wanted = book.state[0].admission
     for session in range(1, len(memory.lane_state)):
         memory.lane_state[session].position = book.sessions[session].position
+        memory.lane_state[session].applied = book.sessions[session].position
     for number in range(first, last):
         record = log.records[number & (len(log.records) - 1)]
         session = record.command_id >> POSITION_BITS

@@ -38,6 +38,9 @@ def _count(memory, book, published):
     counters, state = memory.counters[0], book.state[0]
     memory.words[0].time_ns = state.time_ns
     memory.private[0].applied = state.sequence
+    for index in range(memory.private[0].hot_count):
+        session = memory.hot[index]
+        memory.lane_state[session].applied = book.sessions[session].position
     store_release(counters, "commands", state.sequence)  # behind all that was published: client.sessions reads it as "done up to here"
     counters.trades = state.trades
     counters.rejects = state.rejects

@@ -66,6 +66,8 @@ def _cool(memory, policy, index):
     """Take a lane off the list, unless something arrived just before its bit was cleared."""
     private = memory.private[0]
     session = memory.hot[index]
+    if memory.lane_state[session].position != memory.lane_state[session].applied:
+        return  # its commands wait for the disk, and only hot lanes learn that they are applied
     bit = np.uint64(1) << np.uint64(session % LANES_PER_WORD)
     word = memory.activity[session // LANES_PER_WORD]
     fetch_and(word, "bits", ~bit)
@@ -81,12 +83,16 @@ def _cool(memory, policy, index):
 
 
 @inlined
-def _is_blocked(outputs, session):
-    """Who does not read cannot submit: whether more than half of the session's report ring is unread. What the dead left is taken all the same."""
-    output = outputs.sessions[session]
-    if output.unpublished - (output.limit - output.capacity) <= output.capacity >> 1:
+def _is_blocked(memory, outputs, session):
+    """Who does not read cannot submit: whether more than half of the session's report ring is unread, or spoken for by commands in the log.
+
+    What the dead left is taken all the same.
+    """
+    output, state = outputs.sessions[session], memory.lane_state[session]
+    room = (output.capacity >> 1) - (state.position - state.applied)
+    if output.unpublished - (output.limit - output.capacity) <= room:
         return False
-    return refresh_limit(outputs, session) > output.capacity >> 1 and not is_abandoned(outputs, session)
+    return refresh_limit(outputs, session) > room and not is_abandoned(outputs, session)
 
 
 @inlined
@@ -158,7 +164,7 @@ def _wake_keeper(memory):
 @inlined
 def _sweep_lane(memory, policy, outputs, log, session, tail):
     """Copy what the lane has, at most the budget, behind log number `tail`; returns how many."""
-    if _is_blocked(outputs, session):
+    if _is_blocked(memory, outputs, session):
         return 0
     state, private = memory.lane_state[session], memory.private[0]
     position, count, mask = state.position, 0, len(log.records) - 1
@@ -223,7 +229,7 @@ def look_at_all(memory, policy, outputs):
     for session in range(1, len(memory.lane_state)):
         if has_command(memory.lanes[session], policy.lane_capacity, memory.lane_state[session].position):
             heat(memory, session)
-            found = max(found, BLOCKED if _is_blocked(outputs, session) else READY)
+            found = max(found, BLOCKED if _is_blocked(memory, outputs, session) else READY)
     return found
 
 

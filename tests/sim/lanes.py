@@ -60,7 +60,7 @@ class ModelLanes:
             activity=self.activity,
             parked=self.parked,
             lanes=[0, *(slots.ctypes.data for slots in self.slots.values())],
-            lane_state=privates(LANE_STATE, count + 1, position=1, hot=int(hot)),
+            lane_state=privates(LANE_STATE, count + 1, position=1, applied=1, hot=int(hot)),
             hot=[*self.sessions],
             private=privates(PRIVATE, 1, hot_count=count * hot),
         )
