@@ -108,7 +108,6 @@ def run(
 def _run(plan: Plan, cores: tuple[int | None, int | None], screen: Screen, *, adopts: bool = False) -> None:
     from shm_exchange.cli.screen import Compiling
     from shm_exchange.runtime.warm import ensure_warm
-    from shm_exchange.supervisor.serve import PLEASE_VERIFY
     from shm_exchange.supervisor.supervisor import Supervisor
 
     name = plan.config.name
@@ -116,7 +115,7 @@ def _run(plan: Plan, cores: tuple[int | None, int | None], screen: Screen, *, ad
         show_sizes(plan.config, screen)
     with Compiling(screen) as progress:
         ensure_warm(progress)
-    with _signals(signal.SIGTERM, PLEASE_VERIFY, signal.SIGINT, signal.SIGHUP) as signals:
+    with _signals(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
         try:
             if adopts:
                 supervisor = Supervisor.adopt(name, cores=cores, abort_on=(signals.fileno(),))
@@ -131,7 +130,7 @@ def _run(plan: Plan, cores: tuple[int | None, int | None], screen: Screen, *, ad
             if not signals.seen:
                 raise
             screen.say(f"exchange {name!r} was stopped before it ran")
-    for number in sorted(signals.seen - {signal.SIGTERM, PLEASE_VERIFY}):
+    for number in sorted(signals.seen - {signal.SIGTERM}):
         raise typer.Exit(128 + number)
 
 

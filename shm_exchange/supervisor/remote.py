@@ -28,6 +28,8 @@ STOP_SECONDS = 75.0
 _GRACE_SECONDS = 5.0
 _POLL_SECONDS = 0.005
 _AGAIN_SECONDS = 1.0
+_SUCCESSOR_SECONDS = 10.0
+"""A supervisor that lives replaces a matcher that died, and sooner than this."""
 
 
 def stop_exchange(name: str, directory: str | Path = SHM_DIR, timeout: float = STOP_SECONDS) -> bool:
@@ -48,16 +50,26 @@ def stop_segment(segment: Segment, timeout: float = STOP_SECONDS) -> None:
 
 def verify_exchange(name: str, timeout: float, directory: str | Path = SHM_DIR) -> Verdict:
     """Let the matcher of an exchange check its book, whoever supervises it. Raises ExchangeNotFound, ProcessDied, ExchangeError."""
-    with attach(name, directory, write=True, populate=False) as segment, _process(segment, MATCHER_BYTE) as matcher:
-        if matcher is None:
-            raise ProcessDied(f"the matcher of exchange {name!r} is dead; stop it with `shm-exchange stop {name}` and start it again")
-        if segment.try_lock(SUPERVISOR_BYTE):
-            verdict = Control(segment).verify(lambda seconds: pidfd.has_ended(matcher, seconds), timeout)
-        else:
-            verdict = _ask_for_verdict(segment, matcher, timeout)
-    if verdict is None:
-        raise ProcessDied(f"the matcher of exchange {name!r} died while it was asked to check its book")
+    deadline = time.monotonic() + _SUCCESSOR_SECONDS
+    with attach(name, directory, write=True, populate=False) as segment:
+        while (verdict := _verdict(segment, timeout)) is None:
+            if not segment.supervisor_alive or time.monotonic() > deadline:
+                raise ProcessDied(f"the matcher of exchange {name!r} is dead; stop it with `shm-exchange stop {name}` and start it again")
+            time.sleep(_POLL_SECONDS)
     return verdict
+
+
+def _verdict(segment: Segment, timeout: float) -> Verdict | None:
+    """Of the matcher that lives now; None where none does, or it dies over it."""
+    with _process(segment, MATCHER_BYTE) as matcher:
+        if matcher is None:
+            return None
+        if not segment.try_lock(SUPERVISOR_BYTE):
+            return _ask_for_verdict(segment, matcher, timeout)
+        try:
+            return Control(segment).verify(lambda seconds: pidfd.has_ended(matcher, seconds), timeout)
+        finally:
+            segment.release(SUPERVISOR_BYTE)
 
 
 def _ask_for_verdict(segment: Segment, matcher: int, timeout: float) -> Verdict | None:

@@ -29,7 +29,7 @@ def lane(number: int = 1, pid: int = 20, **figures: Any) -> dict[str, Any]:
 
 def journal(**figures: Any) -> dict[str, Any]:
     """Of a keeper that keeps up, as `status_of` tells it."""
-    words = {"mode": "async", "directory": "/var/log/demo", "keeper": "running", "keeper_pid": KEEPER, "admission": "all", "error": ""}
+    words = {"mode": "async", "directory": "/var/log/demo", "keeper": "running", "keeper_pid": KEEPER, "admission": "all", "error": "", "diverged": 0}
     return words | {"keeper_lives": 1, "archived": 500, "behind": 0, "durable": 500} | figures
 
 

@@ -73,7 +73,7 @@ def kept(tmp_path: Path) -> Path:
 
 def invoke(*arguments: object) -> Result:
     """Within this process."""
-    return CliRunner().invoke(app, ["journal", *map(str, arguments)])
+    return CliRunner(env={"COLUMNS": "200"}).invoke(app, ["journal", *map(str, arguments)])
 
 
 def wound(path: Path, byte: int) -> None:

@@ -98,6 +98,7 @@ def test_nothing_is_wrong_with_a_healthy_exchange() -> None:
             "the keeper (process 12) is failed: No space left on device; the log ring fills, then the lanes",
         ),
         (reading(journal=journal(admission="reducing")), "the disk of /var/log/demo is nearly full: only cancels and reduces are admitted"),
+        (reading(journal=journal(diverged=70)), "the matcher's state is not what its log leads to, since number 70 at the latest: stop it"),
         (reading(journal=journal(admission="none")), "the disk of /var/log/demo is full: nothing is admitted any more"),
         (reading(journal=journal(behind=60_000)), "the keeper is 60,000 commands behind, of a ring of 65,536: lanes wait"),
         (reading(lane(depth=60)), "the lane of gateway-1 is 94% full, 60 commands wait: the matcher does not keep up"),

@@ -33,7 +33,9 @@ class ModelEvents:
         for number in range(1, published + 1):
             slots[number % CAPACITY] = {"number": number} | self.row(number)
         self.events = self.processor.shared("event", EVENT, slots)
-        self.words = self.processor.shared("matcher", MATCHER, [{"event_tail": published + 1}], fields=("event_tail", "account_count", "time_ns"))
+        self.words = self.processor.shared(
+            "matcher", MATCHER, [{"event_tail": published + 1}], fields=("event_tail", "first_event", "account_count", "time_ns")
+        )
         self._published = published
 
     def row(self, number: int) -> dict[str, int]:

@@ -66,4 +66,9 @@ class ModelLanes:
         )
         outputs = SimpleNamespace(events=[None] * _LOG, sessions=privates(SESSION_OUTPUT, count + 1, unpublished=1, limit=1 + _LOG, capacity=_LOG))
         records = privates(COMMAND_WORDS, _LOG)
-        return memory, SimpleNamespace(lane_capacity=CAPACITY, budget=BUDGET), outputs, SimpleNamespace(records=records, words=records)
+        return (
+            memory,
+            SimpleNamespace(lane_capacity=CAPACITY, budget=BUDGET, has_journal=False, answers_wait=False),
+            outputs,
+            SimpleNamespace(records=records, words=records),
+        )

@@ -32,8 +32,9 @@ def submit_executions(*weaker: Weaker, gateways: int = 1, commands: int = 1, act
     def matcher() -> int:
         memory, policy, outputs, log = lanes.matcher(hot=False)
         for _ in range(2 * total):  # a gateway that was slow to wake us may do so when we sleep again, once a command
-            park(memory, policy, outputs)
+            park(memory, policy, outputs, log)
             look(memory, policy, outputs, log)
+            memory.private[0].applied = memory.words[0].log_tail  # as publishing would
             if memory.words[0].log_tail == total:
                 break
         return memory.words[0].log_tail

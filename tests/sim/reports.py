@@ -25,6 +25,9 @@ def words_of(number: int) -> tuple[int, ...]:
     return tuple(number * 10 + index for index in range(len(WORDS)))
 
 
+_OF_A_SESSION = ("open_orders", "account", "logged_on", "name_low", "name_high")
+
+
 class ModelReports:
     """The report ring of one session, empty."""
 
@@ -44,7 +47,7 @@ class ModelReports:
 
     def writing(self) -> tuple[SimpleNamespace, Outputs]:
         """The matcher's book, as far as reports go, and its outputs, nothing written yet."""
-        book = SimpleNamespace(sessions=[SimpleNamespace(next_report=1, open_orders=0, account=0) for _ in range(SESSION + 1)])
+        book = SimpleNamespace(sessions=[SimpleNamespace(next_report=1, **dict.fromkeys(_OF_A_SESSION, 0)) for _ in range(SESSION + 1)])
         bundle: Any = {
             "reports": self.reports,
             "events": None,

@@ -45,7 +45,6 @@ def test_not_the_second_report_either() -> None:
         (submit_executions, Weaker("_announce", "fence_full"), "the matcher sleeps"),
         (submit_executions, Weaker("_park", "fence_full"), "the matcher sleeps"),
         (cool_executions, Weaker("_announce", "fence_full"), "nothing tells the matcher"),
-        (cool_executions, Weaker("_cool", "fetch_and"), "nothing tells the matcher"),
         (report_parking_executions, Weaker("_wake_parked", "fence_full"), "its gateway sleeps"),
         (report_parking_executions, Weaker("park_for_report", "fence_full"), "its gateway sleeps"),
     ],
@@ -56,6 +55,11 @@ def test_a_weakened_protocol_is_caught(executions: Any, weaker: Weaker, what: st
         executions(weaker)
 
 
+def test_without_either_order_a_cooled_lane_is_forgotten() -> None:
+    with pytest.raises(Forbidden, match="nothing tells the matcher"):
+        cool_executions(Weaker("_cool", "fetch_and"), Weaker("_cool", "fence_full"))
+
+
 @pytest.mark.parametrize(
     ("executions", "weaker"),
     [
@@ -63,6 +67,8 @@ def test_a_weakened_protocol_is_caught(executions: Any, weaker: Weaker, what: st
         (submit_executions, Weaker("_park", "exchange")),  # the sweep that follows orders for itself
         (cool_executions, Weaker("_announce", "fetch_or")),
         (cool_executions, Weaker("_cool", "fetch_or")),  # a hint to itself
+        (cool_executions, Weaker("_cool", "fetch_and")),  # the fence behind it
+        (cool_executions, Weaker("_cool", "fence_full")),  # a locked operation orders as much, on the processors there are
         (report_parking_executions, Weaker("_wake_parked", "exchange")),
         (report_parking_executions, Weaker("park_for_report", "exchange")),
     ],

@@ -173,8 +173,8 @@ def test_a_matcher_that_dies_at_the_start_shows_its_traceback(name: str, tmp_pat
 
 def test_a_stopped_matcher_is_killed_in_the_end(name: str, monkeypatch: pytest.MonkeyPatch, call: Callable[..., Caller]) -> None:
     program = """
-    from shm_exchange.supervisor import role
-    role._DRAIN_SECONDS = role._GRACE_SECONDS = 0.05
+    from shm_exchange.supervisor import crew, role
+    crew.DRAIN_SECONDS = role._GRACE_SECONDS = 0.05
     with Supervisor(ExchangeConfig(name, tuple(instruments), **small)) as supervisor:
         os.kill(supervisor.matcher.pid, signal.SIGSTOP)
         say(trouble=supervisor.stop())
