@@ -41,6 +41,9 @@ class LogWriter:
         term = TermStart(segment.term.number, segment.term.first_sequence, int(words.matcher[0]["first_event"]))
         own = words.own[0]
         first = max(self._durable(segment, own) if self.answers_wait else int(own["archived"]), term.sequence)
+        if self.answers_wait:
+            # Files end at `first` in a moment. No slot of the ring is free for it: nothing at or behind the durable number was applied.
+            say_archived(words, min(first, int(own["archived"])))
         self._writer = SegmentWriter(
             segment.journal.directory,
             segment.config,

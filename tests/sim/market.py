@@ -142,7 +142,7 @@ class Gateway:
     def _derive(self, first: int, last: int) -> None:
         """What the ring had no room for, as an inbox gets it, once files hold the log."""
         directory, archived = self._segment.journal.directory, int(self._segment.array("keeper")[0].archived)
-        if not directory or archived < int(self._segment.array("counters")[0].commands):
+        if not directory or archived < int(self._segment.array("matcher")[0].log_tail):
             return
         derived = reports_of(directory, archived, self.number, first, last)
         right = self._truth.outputs.reports[(self.number - 1) * self._most + first :][: last - first + 1].copy()
