@@ -51,6 +51,7 @@ class KeeperProcess:
         self._words = KeeperWords(*plain)
         self._writer = self._opened()
         self._checkpoints = Checkpoints(segment, self._words, self._counters, self._writer.written)
+        self._capacity = segment.config.log_capacity
         self._nap_ns = min(_NAP_NS_MAX, max(1, _NS_A_COMMAND * segment.config.log_capacity))
         self._idle_since = time.monotonic()
 
@@ -98,7 +99,7 @@ class KeeperProcess:
     def step(self, patience_ns: int) -> None:
         """One pass: wait a moment for commands, write them, else use the time."""
         written = self._writer.written
-        tail = int(await_log(self._words, written, self._nap_ns, patience_ns, self._writer.answers_wait))
+        tail = int(await_log(self._words, written, self._capacity, self._nap_ns, patience_ns, self._writer.answers_wait))
         self._counters[0].heartbeat_ns = time.monotonic_ns()
         self._writer.look_for_room()
         if tail != written:

@@ -26,7 +26,8 @@ from shm_exchange._intrinsics import (
 )
 from shm_exchange._jit import kernel
 
-NAP_NS = 50_000
+GATHER_SHARE = 4
+"""A napping keeper gets up early once a quarter of the ring has something for it."""
 
 
 class KeeperWords(NamedTuple):
@@ -39,14 +40,17 @@ class KeeperWords(NamedTuple):
 
 
 @kernel
-def await_log(words, seen, nap_ns_max, patience_ns, is_woken):
-    """Look until log.tail is another than `seen`, at most `patience_ns`; returns it.
+def await_log(words, seen, capacity, nap_ns, patience_ns, is_woken):
+    """Look until log.tail is another than `seen`, at most `patience_ns`; returns it. capacity: of the log ring.
 
-    `is_woken`: sleep until the matcher wakes us. Else nap, an eighth of the time waited so far, from NAP_NS to `nap_ns_max`.
+    `is_woken`: sleep until the matcher wakes us. Else nap, and let commands gather meanwhile: a pass over few of them costs as much as over many.
     """
     own = words.asleep[0]
     start, waited = monotonic_ns(), 0
-    while load_acquire(words.matcher[0], "log_tail") == seen and waited < patience_ns:
+    while waited < patience_ns:
+        news = load_acquire(words.matcher[0], "log_tail") - seen
+        if news > 0 and (is_woken or waited >= nap_ns or news * GATHER_SHARE >= capacity):
+            break
         if is_woken:
             store_relaxed(own, "parked", 1)
             fence_full()  # (G) pairs with (F) in matcher.sweep
@@ -54,7 +58,7 @@ def await_log(words, seen, nap_ns_max, patience_ns, is_woken):
                 futex_wait(words.asleep.ctypes.data, 1, patience_ns - waited)
             exchange(own, "parked", 0)
         else:
-            futex_wait(words.asleep.ctypes.data, 0, min(max(waited >> 3, NAP_NS), nap_ns_max))
+            futex_wait(words.asleep.ctypes.data, 0, nap_ns)
         waited = monotonic_ns() - start
     return load_acquire(words.matcher[0], "log_tail")  # pairs with the matcher's release: the ring holds all below it
 
