@@ -48,7 +48,7 @@ def _executions(seen: str, *, last: bool = False) -> Executions:
         book.sessions[SESSION].next_report = 2
         outputs.state[0].events_unpublished, outputs.state[0].touched, outputs.touched[0] = VERSION, 1, SESSION
         memory = SimpleNamespace(words=events.words, accounts=[], report_tails=reports.tails, parked=parked, counters=[private(COUNTERS)])
-        memory.private = [SimpleNamespace(applied=0)]
+        memory.private = [SimpleNamespace(applied=0, hot_count=0)]
         bundle: Any = events.events
         publish(memory, book, outputs._replace(events=bundle), snapshots.bundle)
         if last:
