@@ -64,7 +64,9 @@ class ModelLanes:
             hot=[*self.sessions],
             private=privates(PRIVATE, 1, hot_count=count * hot),
         )
-        outputs = SimpleNamespace(events=[None] * _LOG, sessions=privates(SESSION_OUTPUT, count + 1, unpublished=1, limit=1 + _LOG, capacity=_LOG))
+        outputs = SimpleNamespace(
+            events=[None] * _LOG, sessions=privates(SESSION_OUTPUT, count + 1, unpublished=1, limit=1 + 4 * _LOG, capacity=4 * _LOG)
+        )
         records = privates(COMMAND_WORDS, _LOG)
         return (
             memory,
