@@ -19,6 +19,8 @@ ExchangeError
 ├── JournalError           journal files cannot be written, are not there, in use, or of another version
 ├── JournalDamaged         what stands in journal files is not what was written; the text says where
 ├── ProcessDied            a child ended with an error
+├── Empty                  nothing came in time; more may come
+├── Closed                 nobody is left at the other end of a queue
 └── MissingExtra           an optional group is not installed
 """
 
@@ -115,6 +117,14 @@ class JournalDamaged(ExchangeError):
 
 class ProcessDied(ExchangeError):
     """A child process ended with an error or a signal; the text carries its traceback."""
+
+
+class Empty(ExchangeError):
+    """Nothing came out of a queue in time. More may come."""
+
+
+class Closed(ExchangeError):
+    """Nobody is left at the other end of a queue, and there is nothing left in it; or this end was closed."""
 
 
 class MissingExtra(ExchangeError, ImportError):
