@@ -51,7 +51,7 @@ class Tick(NamedTuple):
     def of(cls, record: np.void) -> Self:
         """The tick of a TICK record."""
         symbol, *numbers = record.item()
-        return cls(symbol.decode(), *numbers)
+        return cls(str(symbol, "ascii"), *numbers)
 
     def record(self) -> np.ndarray[Any, np.dtype[np.void]]:
         """TICK[1]."""
