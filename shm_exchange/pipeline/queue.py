@@ -9,8 +9,8 @@
     address() travels to another process, pickled, and `opened(address)` is the same queue there
 
 Ends. The last producer to close, or to die, ends the consumers once everything is drained: `get` raises Closed. `Empty` only says that nothing
-came in time. When all consumers that ever came are gone, `put` raises Closed instead of waiting. Before the first has come, both sides wait. Who is alive is
-told by the kernel (a lock that it releases), never by a time-out.
+came in time. When all consumers that ever came are gone, `put` raises Closed instead of waiting. Before the first has come, both sides wait. Who is
+alive is told by the kernel (a lock that it releases), never by a time-out.
 
 Taken and finished. An item that `get` has returned is finished at the next `get` or at `done`. Until then it counts as in hand: CREDIT does not give
 its room away, and a RingQueue whose consumer was killed gives it to the next consumer again.

@@ -50,8 +50,8 @@ class Tick(NamedTuple):
     @classmethod
     def of(cls, record: np.void) -> Self:
         """The tick of a TICK record."""
-        symbol, *numbers = record.item()
-        return cls(str(symbol, "ascii"), *numbers)
+        row: tuple[Any, ...] = record.item()
+        return cls(row[0].decode(), *row[1:])
 
     def record(self) -> np.ndarray[Any, np.dtype[np.void]]:
         """TICK[1]."""
