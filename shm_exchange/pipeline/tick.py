@@ -50,7 +50,7 @@ class Tick(NamedTuple):
     @classmethod
     def of(cls, record: np.void) -> Self:
         """The tick of a TICK record."""
-        row: tuple[Any, ...] = record.item()
+        row: Any = record.item()
         return cls(row[0].decode(), *row[1:])
 
     def record(self) -> np.ndarray[Any, np.dtype[np.void]]:
