@@ -56,7 +56,7 @@ def _enter(gateway: Gateway) -> Report:
     return report
 
 
-@pytest.mark.parametrize("mode", [JournalMode.ASYNC, JournalMode.GROUP])
+@pytest.mark.parametrize("mode", [JournalMode.ASYNC, pytest.param(JournalMode.GROUP, marks=pytest.mark.long)])
 def test_a_disk_that_fills_up_and_gets_room_again(disk: Path, mode: JournalMode) -> None:
     journal = JournalConfig(mode, str(disk / "journal"), segment_records=SEGMENT_RECORDS)
     with Supervisor(small_config(log_capacity=128), journal=journal) as supervisor:

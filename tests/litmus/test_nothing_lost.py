@@ -222,7 +222,11 @@ def test_a_matcher_killed_again_and_again(hunt: Callable[[str, int, int], Hunt],
 
 @pytest.mark.parametrize(
     ("mode", "kills", "seed"),
-    [("async", 2, 4), ("sync", 1, 5), pytest.param("async", 200, 6, marks=[pytest.mark.long, pytest.mark.timeout(3600)])],
+    [
+        ("async", 2, 4),
+        pytest.param("sync", 1, 5, marks=pytest.mark.long),
+        pytest.param("async", 200, 6, marks=[pytest.mark.long, pytest.mark.timeout(3600)]),
+    ],
 )
 def test_a_keeper_killed_again_and_again(hunt: Callable[[str, int, int], Hunt], mode: str, kills: int, seed: int) -> None:
     hunted = hunt(mode, kills, seed)

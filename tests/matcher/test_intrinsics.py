@@ -35,6 +35,7 @@ def test_compiled_and_plain_agree(interpreted: dict[str, Any]) -> None:
     assert twins.answers(1) == interpreted["answers"]
 
 
+@pytest.mark.long
 def test_the_form_for_processors_without_a_crc_agrees(interpreted: dict[str, Any], tmp_path: Path) -> None:
     assert _run(1, NUMBA_CPU_NAME="generic", SHM_EXCHANGE_CACHE=str(tmp_path))["answers"] == interpreted["answers"]
 

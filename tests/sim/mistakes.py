@@ -125,11 +125,12 @@ def _nobody_waits() -> Iterator[None]:
 
 
 class Mistake(NamedTuple):
-    """Who plays, what is replaced beside, and a pattern in what must be noticed."""
+    """Who plays, what is replaced beside, a pattern in what must be noticed, and a seed from which on it is looked for."""
 
     cast: Cast
     replaced: Callable[[], AbstractContextManager[None]]
     found: str
+    first_seed: int = 0
 
 
 MISTAKES = {
@@ -137,7 +138,7 @@ MISTAKES = {
     "head published before the log": Mistake(Cast(HeadBeforeLog), _nothing_replaced, "head"),
     "done before it is out": Mistake(Cast(TailsBeforeNumbers), _nothing_replaced, "not out"),
     "release store dropped": Mistake(Cast(gateway=NumberBeforePayload), _nothing_replaced, "submitted at its position"),
-    "publication repeated": Mistake(Cast(), _recovery_repeats, "event is gone|report was lost"),
+    "publication repeated": Mistake(Cast(), _recovery_repeats, "event is gone|report was lost", first_seed=40),
     "DISCONNECT behind the next owner's LOGON": Mistake(Cast(gateway=DepartsBehindTheLogon), _nobody_departs, "new owner"),
     "answers before the disk": Mistake(Cast(), _nobody_waits, "durable"),
 }
