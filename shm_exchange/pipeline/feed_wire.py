@@ -44,7 +44,21 @@ def parse_tick(frame: str | bytes) -> Tick | list[Tick] | None:
         content = json.loads(frame)
     except (ValueError, RecursionError) as error:
         raise BadFrame(f"it is no JSON: {type(error).__name__}") from None
-    return [_tick(part) for part in content] if isinstance(content, list) else _tick(content)
+    return [tick_of(part) for part in content] if isinstance(content, list) else tick_of(content)
+
+
+def tick_of(content: object) -> Tick:
+    """The tick that an object of this form tells. Raises BadFrame."""
+    if not isinstance(content, dict):
+        raise BadFrame(f"a tick must be an object, not {shown(content)}")
+    symbol = content.get("symbol")
+    if not isinstance(symbol, str) or not is_symbol(symbol):
+        raise BadFrame(f"symbol must be 1 to {SYMBOL_BYTES} printable ASCII characters, not {shown(symbol)}")
+    prices = [_number(content, name) for name in ("bid", "ask")]
+    sizes = [_size(content, name) for name in ("bid_size", "ask_size", "volume")]
+    tick = FeedTick(symbol, _timestamp_ns(content.get("timestamp")), *prices, *sizes)
+    tick.sequence = _sequence(content.get("sequence"))
+    return tick
 
 
 def answer_in(frame: str | bytes) -> dict[str, Any] | None:
@@ -91,19 +105,6 @@ def shown(value: object) -> str:
     """A value out of a frame for a message: what came from outside is long or not printable at times."""
     text = ascii(value)
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
-
-
-def _tick(content: Any) -> Tick:
-    if not isinstance(content, dict):
-        raise BadFrame(f"a tick must be an object, not {shown(content)}")
-    symbol = content.get("symbol")
-    if not isinstance(symbol, str) or not is_symbol(symbol):
-        raise BadFrame(f"symbol must be 1 to {SYMBOL_BYTES} printable ASCII characters, not {shown(symbol)}")
-    prices = [_number(content, name) for name in ("bid", "ask")]
-    sizes = [_size(content, name) for name in ("bid_size", "ask_size", "volume")]
-    tick = FeedTick(symbol, _timestamp_ns(content.get("timestamp")), *prices, *sizes)
-    tick.sequence = _sequence(content.get("sequence"))
-    return tick
 
 
 def _number(content: dict[str, Any], name: str) -> float:
