@@ -169,7 +169,7 @@ def test_stop_drains(process: bool) -> None:
     pipeline.sink("sink", got.append, input=numbers)
     with pipeline:
         wait_until(lambda: len(got) > 20)
-        with pytest.raises(TimeoutError, match="still runs after 0.01 s"):
+        with pytest.raises(TimeoutError, match=r"still runs after 0\.01 s"):
             pipeline.wait(0.01)
         metrics = pipeline.stop(PATIENCE)
     (stage,) = metrics.stages
@@ -185,10 +185,15 @@ def test_an_interrupt_drains_too() -> None:
     numbers = pipeline.queue("numbers", maxsize=5)
     pipeline.source("source", handlers.for_ever, output=numbers)
     pipeline.sink("sink", got.append, input=numbers)
-    with pytest.raises(KeyboardInterrupt), pipeline:
-        wait_until(lambda: len(got) > 20)
-        threading.Thread(target=signal.raise_signal, args=(signal.SIGINT,)).start()
-        pipeline.wait(PATIENCE)
+
+    def interrupted() -> None:
+        with pipeline:
+            wait_until(lambda: len(got) > 20)
+            threading.Thread(target=signal.raise_signal, args=(signal.SIGINT,)).start()
+            pipeline.wait(PATIENCE)
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
     assert got == list(range(pipeline.metrics().stages[0].items_produced))
 
 

@@ -22,7 +22,7 @@ from tests.pipeline.handlers import RECORD, Item
 if TYPE_CHECKING:
     from pathlib import Path
 
-KINDS = {"threads": {"processes": False}, "rings": {"dtype": RECORD}, "fifos": {}}
+KINDS: dict[str, dict[str, Any]] = {"threads": {"processes": False}, "rings": {"dtype": RECORD}, "fifos": {}}
 kinds = pytest.mark.parametrize("kind", KINDS)
 
 
@@ -32,7 +32,7 @@ def _as(kind: str, item: Item) -> Any:
 
 @kinds
 def test_every_item_is_handled_once(kind: str, trace: Path) -> None:
-    with WorkerPool(handlers.work, num_workers=2, maxsize=16, **KINDS[kind]) as pool:  # type: ignore[arg-type]
+    with WorkerPool(handlers.work, num_workers=2, maxsize=16, **KINDS[kind]) as pool:
         for number in range(100):
             assert pool.put(_as(kind, Item(number, path=str(trace)))).accepted
         metrics = pool.stop(PATIENCE)
@@ -43,7 +43,7 @@ def test_every_item_is_handled_once(kind: str, trace: Path) -> None:
 
 @kinds
 def test_an_exception_is_counted_and_harms_nobody(kind: str, trace: Path) -> None:
-    with WorkerPool("tests.pipeline.handlers:work", num_workers=1, **KINDS[kind]) as pool:  # type: ignore[arg-type]
+    with WorkerPool("tests.pipeline.handlers:work", num_workers=1, **KINDS[kind]) as pool:
         for number in range(10):
             pool.put(_as(kind, Item(number, "fail" if number % 5 == 2 else "note", str(trace))))
         metrics = pool.stop(PATIENCE)
@@ -58,7 +58,7 @@ def test_items_of_a_key_keep_their_order(kind: str, trace: Path) -> None:
     draws = random.Random(3)
     folder = trace.parent
     items = [Item(number, path=str(folder / f"key-{draws.randrange(7)}")) for number in range(150)]
-    with WorkerPool(handlers.work, num_workers=3, by="path", maxsize=30, **KINDS[kind]) as pool:  # type: ignore[arg-type]
+    with WorkerPool(handlers.work, num_workers=3, by="path", maxsize=30, **KINDS[kind]) as pool:
         for item in items:
             pool.put(_as(kind, item))
         metrics = pool.stop(PATIENCE)
@@ -251,7 +251,7 @@ def test_a_queue_warns_once_for_each_excursion(caplog: pytest.LogCaptureFixture)
     ],
 )
 def test_what_cannot_be_is_said(options: dict[str, Any], words: str) -> None:
-    given = {"handler": handlers.work, "num_workers": 1, "maxsize": 10} | options
+    given: dict[str, Any] = {"handler": handlers.work, "num_workers": 1, "maxsize": 10} | options
     with pytest.raises(ConfigError, match=words):
         WorkerPool(**given)
 
