@@ -175,22 +175,24 @@ class FanProducer(Producer[Any]):
 def new_queue(plan: Plan, name: str, maxsize: int, producers: int, processes: bool) -> Queue[Any]:
     """A ring for records; for objects a fifo between processes, or a local queue."""
     policy, write_timeout = plan.policy, plan.write_timeout
+    key = plan.key if policy is Policy.CONFLATE else None
     if plan.dtype is not None:
         from shm_exchange.pipeline.ring import RingQueue
 
-        return RingQueue(name, plan.dtype, maxsize, policy=policy, write_timeout=write_timeout, key=plan.key, producers=producers)
+        return RingQueue(name, plan.dtype, maxsize, policy=policy, write_timeout=write_timeout, key=key, producers=producers)
+    if callable(key) or (key is not None and ":" in key):
+        key = reading(key)
     if processes:
         from shm_exchange.pipeline.fifo import FifoQueue
 
-        return FifoQueue(name, maxsize, policy=policy, write_timeout=write_timeout, key=plan.key)
+        return FifoQueue(name, maxsize, policy=policy, write_timeout=write_timeout, key=key)
     from shm_exchange.pipeline.local import LocalQueue
 
-    return LocalQueue(name, maxsize, policy=policy, write_timeout=write_timeout, key=plan.key)
+    return LocalQueue(name, maxsize, policy=policy, write_timeout=write_timeout, key=key)
 
 
 def added(name: str, figures: Sequence[Figures]) -> Figures:
     """Several queues as one."""
-    first = figures[0]
-    sums = {field: sum(getattr(part, field) for part in figures) for field in Figures._fields[2:-2]}
-    producers, consumers = max(part.producers for part in figures), sum(part.consumers for part in figures)
-    return Figures(name, first.policy, **sums, producers=producers, consumers=consumers)
+    told = Figures("", figures[0].policy, *(0,) * (len(Figures._fields) - 2))
+    sums = {field: sum(getattr(part, field) for part in figures) for field in told._fields[2:]}
+    return told._replace(name=name, **sums | {"producers": max(part.producers for part in figures)})  # each has an end in every queue

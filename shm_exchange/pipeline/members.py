@@ -96,8 +96,8 @@ class ProcessMember(Member):
     @property
     def is_ready(self) -> bool:
         """As Member says."""
-        if not self._is_ready and self._ready >= 0 and pidfd.readable((self._ready,), 0):
-            self._is_ready = bool(os.read(self._ready, 1))
+        if not self._is_ready and self._ready >= 0 and pidfd.readable((self._ready,), 0) and os.read(self._ready, 1):
+            self._is_ready = True  # and never back: another thread may have read the byte at the same time
         return self._is_ready
 
     @property

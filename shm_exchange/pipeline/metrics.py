@@ -15,7 +15,7 @@ import numpy as np
 from shm_exchange.layout.histogram import percentiles
 from shm_exchange.pipeline.fan import Fan
 from shm_exchange.pipeline.queue import Figures
-from shm_exchange.pipeline.table import Rows, error_text, finished, in_hand
+from shm_exchange.pipeline.table import error_text, finished, in_hand
 from shm_exchange.pipeline.team import Team
 
 
@@ -26,6 +26,7 @@ class WorkerMetrics(NamedTuple):
     pid: int | None
     """None: a thread, or a task."""
     alive: bool
+    """It has acknowledged, and is not over."""
     processed: int
     failures: int
     in_hand: int
@@ -124,7 +125,7 @@ def measured(team: Team, fan: Fan, *, refused: int, connected: bool, dropped_lat
         num_workers=len(rows),
         total_processed=processed,
         failures=failures,
-        total_dropped=dropped(rows, queue, refused=refused, is_final=is_final),
+        total_dropped=dropped(team, queue, is_final=is_final),
         refused=refused,
         conflated=queue.conflated,
         drops_per_minute=dropped_lately,
@@ -132,7 +133,7 @@ def measured(team: Team, fan: Fan, *, refused: int, connected: bool, dropped_lat
         queue_maxsize=queue.maxsize,
         queue_utilisation=size / queue.maxsize,
         in_hand=held,
-        items_produced=queue.produced,
+        items_produced=queue.produced - refused,
         items_consumed=handled,
         average_seconds=_average(int(rows["handling_ns"].sum()), handled),
         p99_seconds=percentiles(times, [99])[0] / 1e9,
@@ -146,14 +147,13 @@ def measured(team: Team, fan: Fan, *, refused: int, connected: bool, dropped_lat
     )
 
 
-def dropped(rows: Rows, queue: Figures, *, refused: int, is_final: bool = False) -> int:
-    """Items that nobody handled and nobody will. is_final: what was accepted and not finished is among them."""
+def dropped(team: Team, queue: Figures, *, is_final: bool = False) -> int:
+    """Items that nobody handled and nobody will. is_final: everything that was put and not finished is among them."""
+    rows = team.table.rows
     given_up = int(rows["given_up"].sum())
-    counted = queue.dropped + given_up
-    if not is_final:
-        return counted
-    finished_all = sum(finished(row) for row in rows)
-    return counted + max(0, queue.produced - queue.conflated - finished_all - (queue.dropped - refused))
+    if is_final:
+        return given_up + queue.produced - queue.conflated - sum(finished(row) for row in rows)
+    return given_up + max(0, queue.dropped - team.rescued)
 
 
 def refused_by(teams: list[Team]) -> int:
@@ -175,7 +175,7 @@ def _worker(team: Team, fan: Fan, number: int) -> WorkerMetrics:
     return WorkerMetrics(
         name=team.work.name if len(team.slots) == 1 else f"{team.work.name}-{number + 1}",
         pid=None if member is None else member.pid,
-        alive=member is not None and not slot.is_over,
+        alive=member is not None and not slot.is_over and member.is_ready,
         processed=processed,
         failures=failures,
         in_hand=in_hand(row),

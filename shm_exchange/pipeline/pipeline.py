@@ -53,8 +53,7 @@ class _Running:
     def dropped(self) -> int:
         """So far."""
         assert self.consumer is not None
-        refused, is_final = refused_by(self.producers), self.consumer.is_over
-        return dropped(self.consumer.table.rows, self.fan.figures(), refused=refused, is_final=is_final)
+        return dropped(self.consumer, self.fan.figures(), is_final=self.consumer.is_over)
 
     def metrics(self) -> PoolMetrics:
         """Of the stage behind it."""

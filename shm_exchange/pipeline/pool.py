@@ -167,15 +167,14 @@ class WorkerPool:
 
     def _look(self) -> None:
         assert self._fan is not None
-        assert self._producer is not None
         queue = self._fan.figures()
-        self._alarm.look(queue, dropped(self._team.table.rows, queue, refused=self._producer.refused))
+        self._alarm.look(queue, dropped(self._team, queue))
 
     def _measured(self, *, is_final: bool) -> PoolMetrics:
         if self._fan is None or self._producer is None:
             raise ConfigError(f"pool {self._work.name!r} was not started; call start(), or use it in a with statement")
         refused = self._producer.refused
-        total = dropped(self._team.table.rows, self._fan.figures(), refused=refused, is_final=is_final)
+        total = dropped(self._team, self._fan.figures(), is_final=is_final)
         lately = self._alarm.dropped_lately(total)
         connected = not self._is_closed
         return measured(self._team, self._fan, refused=refused, connected=connected, dropped_lately=lately, is_final=is_final)

@@ -84,6 +84,8 @@ class Team:
         self.problem = ""
         """Why it ended, where that was no good end."""
         self.restarts = 0
+        self.rescued = 0
+        """Items that a queue counts as lost with their consumer, and that are in our hands all the same."""
         self.table = SharedTable(WORKER, work.workers)
         self._wake = wake
         self._loop: Loop | None = None
@@ -95,6 +97,11 @@ class Team:
     def is_over(self) -> bool:
         """Nobody of it works any more, and nobody will."""
         return all(slot.is_over for slot in self.slots)
+
+    @property
+    def _gives_again(self) -> bool:
+        """Whether its queues give an unfinished item to the next consumer: rings do."""
+        return self.fan is not None and self.fan.plan.dtype is not None
 
     def start(self, loop: Loop) -> None:
         """Start all, and wait until each has acknowledged. Raises ProcessDied, with the traceback of one that could not."""
@@ -161,8 +168,7 @@ class Team:
         work = self.work
         name = work.name if work.workers == 1 else f"{work.name}-{slot.number + 1}"
         queue: Queue[Any] | None = None if self.fan is None else self.fan.queue_of(slot.number)
-        gives_again = self.fan is not None and self.fan.plan.dtype is not None
-        job = Job(name, work.function, work.arguments, queue, self.output, work.tick_time, gives_again)
+        job = Job(name, work.function, work.arguments, queue, self.output, work.tick_time, self._gives_again)
         if slot.hand is not None:
             shared = [] if self.output is None else [self.output.state.fd]
             address = None if queue is None else queue.address()
@@ -198,6 +204,8 @@ class Team:
             return
         if finished(row) > slot.finished:
             slot.deaths, slot.finished = 0, finished(row)
+        if not slot.deaths and not self._gives_again:
+            self.rescued += 1
         slot.deaths += 1
         if work.on_death == "retry" and slot.deaths <= work.retries:
             return

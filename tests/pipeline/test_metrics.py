@@ -16,6 +16,7 @@ from shm_exchange.pipeline.metrics import dropped
 from shm_exchange.pipeline.policy import Policy
 from shm_exchange.pipeline.queue import Figures
 from shm_exchange.pipeline.table import WORKER, Hand, SharedTable, error_text, in_hand
+from shm_exchange.pipeline.team import Team, Work
 from tests.pipeline import handlers
 from tests.pipeline.checks import PATIENCE, adds_up, wait_until
 from tests.pipeline.handlers import RECORD, Item
@@ -118,13 +119,15 @@ def _figures(**changes: Any) -> Figures:
     return Figures("q", Policy.TIMEOUT, 10, 0, 0, 0, 0, 0, 0, 0.0, 1, 1)._replace(**changes)
 
 
-def test_what_was_accepted_and_never_finished_is_dropped_at_the_end() -> None:
-    with SharedTable(WORKER, 2) as table:
-        table.rows["processed"], table.rows["failed"] = (4, 3), (1, 0)
-        table.rows["given_up"][0] = 1
-        queue = _figures(produced=20, dropped=5, conflated=2)
-        assert dropped(table.rows, queue, refused=3) == 6
-        assert dropped(table.rows, queue, refused=3, is_final=True) == 3 + (20 - 2 - 8)
+def test_what_was_put_and_never_finished_is_dropped_at_the_end() -> None:
+    team = Team(Work("w", print, workers=2), None, None, lambda: None)
+    team.table.rows["processed"], team.table.rows["failed"] = (4, 3), (1, 0)
+    team.table.rows["given_up"][0] = 1
+    team.rescued = 2
+    queue = _figures(produced=20, dropped=7, conflated=2)
+    assert dropped(team, queue) == 1 + (7 - 2)
+    assert dropped(team, queue, is_final=True) == 1 + (20 - 2 - 9)
+    team.close()
 
 
 def test_drops_are_those_of_the_last_minute(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
