@@ -69,7 +69,7 @@ class Fan:
         self.plan = plan
         self.state = SharedTable(FAN, 1)
         count = queues_for(plan, workers)
-        share, more = divmod(plan.maxsize, count)
+        share, more = (plan.maxsize, 0) if plan.policy is Policy.CONFLATE else divmod(plan.maxsize, count)  # all keys may belong to one queue
         names = [plan.name if count == 1 else f"{plan.name}-{number}" for number in range(1, count + 1)]
         self.queues = [new_queue(plan, name, share + (number < more), producers, processes) for number, name in enumerate(names)]
 
@@ -91,7 +91,7 @@ class Fan:
 
     def figures(self) -> Figures:
         """All queues together."""
-        return added(self.plan.name, [queue.figures() for queue in self.queues])
+        return added(self.plan, [queue.figures() for queue in self.queues])
 
     def close(self) -> None:
         """Let all memory go."""
@@ -191,8 +191,8 @@ def new_queue(plan: Plan, name: str, maxsize: int, producers: int, processes: bo
     return LocalQueue(name, maxsize, policy=policy, write_timeout=write_timeout, key=key)
 
 
-def added(name: str, figures: Sequence[Figures]) -> Figures:
+def added(plan: Plan, figures: Sequence[Figures]) -> Figures:
     """Several queues as one."""
     told = Figures("", figures[0].policy, *(0,) * (len(Figures._fields) - 2))
     sums = {field: sum(getattr(part, field) for part in figures) for field in told._fields[2:]}
-    return told._replace(name=name, **sums | {"producers": max(part.producers for part in figures)})  # each has an end in every queue
+    return told._replace(name=plan.name, **sums | {"maxsize": plan.maxsize, "producers": max(part.producers for part in figures)})  # each has an end in every queue
