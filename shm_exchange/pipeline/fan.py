@@ -195,4 +195,6 @@ def added(plan: Plan, figures: Sequence[Figures]) -> Figures:
     """Several queues as one."""
     told = Figures("", figures[0].policy, *(0,) * (len(Figures._fields) - 2))
     sums = {field: sum(getattr(part, field) for part in figures) for field in told._fields[2:]}
-    return told._replace(name=plan.name, **sums | {"maxsize": plan.maxsize, "producers": max(part.producers for part in figures)})  # each has an end in every queue
+    return told._replace(
+        name=plan.name, **sums | {"maxsize": plan.maxsize, "producers": max(part.producers for part in figures)}
+    )  # each has an end in every queue

@@ -3,13 +3,14 @@
     def ticks(): yield …            def ticks(put): put(…)            [1, 2, 3]
     async def ticks(): yield …      async def ticks(put): await put(…)
 
-It ends when its function does, or at its next item once it was told to stop: `put` raises Closed then.
+It ends when its function does, or at its next item once it was told to stop, or nobody is left to take one: `put` raises Closed then.
 """
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Iterable
+from contextlib import suppress
 from functools import partial
 from typing import Any, cast
 
@@ -38,22 +39,18 @@ class Producing(Body):
 
     def run(self) -> None:
         """As Body says."""
-        try:
+        with suppress(Closed):
             for item in self._items():
                 self._put(item)
-        except Closed as end:
-            self._expect(end)
 
     async def run_async(self) -> None:
         """As Body says."""
-        try:
+        with suppress(Closed):
             if inspect.isasyncgenfunction(getattr(self._function, "func", self._function)):
                 async for item in self._function():
                     await self._put_async(item)
             else:
                 await self._function(self._put_async)
-        except Closed as end:
-            self._expect(end)
 
     def close(self) -> None:
         """As Body says."""
@@ -94,8 +91,3 @@ class Producing(Body):
         row["taken"] += done.accepted
         row["processed"] += done.accepted
         row["refused"] = self._producer.refused
-
-    def _expect(self, end: Closed) -> None:
-        """Nobody wants more: that is a good end, where we were told so."""
-        if not self.row["told_to_stop"]:
-            raise end

@@ -23,7 +23,7 @@ def adds_up(metrics: PoolMetrics) -> None:
     assert metrics.items_produced == metrics.total_processed + metrics.failures + lost + metrics.conflated
     assert metrics.items_consumed == metrics.total_processed + metrics.failures
     assert sum(worker.processed for worker in metrics.workers) == metrics.total_processed
-    assert not any(worker.alive for worker in metrics.workers)
+    assert not any(worker.alive or worker.in_hand for worker in metrics.workers)
 
 
 def kill_hanging(trace: Path) -> int:

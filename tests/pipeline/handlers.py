@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 RECORD = np.dtype([("number", "i8"), ("action", "S16"), ("path", "S128"), ("sent_ns", "i8")])
 
+UNWOUND = -1
+"""Noted by an item that hangs, when it ends in an orderly way."""
+
 if "SHM_EXCHANGE_CHILD" in os.environ and "TESTS_BREAK_CHILDREN" in os.environ:
     raise ImportError("this module does not like children")
 
@@ -47,9 +50,12 @@ def work(given: Any) -> None:
     if item.action == "die":
         os.kill(os.getpid(), signal.SIGKILL)
     if item.action == "hang" or (item.action == "hang once" and notes(item.path).count(item.number) == 1):
-        Path(f"{item.path}.fifo").write_text(str(os.getpid()))
-        while True:
-            signal.pause()
+        try:
+            Path(f"{item.path}.fifo").write_text(str(os.getpid()))
+            while True:
+                signal.pause()
+        finally:
+            note(Item(UNWOUND, path=item.path))
 
 
 def note(item: Item) -> None:

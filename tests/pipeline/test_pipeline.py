@@ -255,6 +255,27 @@ def test_a_killed_stage_is_replaced_and_its_item_tried_again(trace: Path) -> Non
     assert got == sorted(got)
 
 
+def test_a_stage_that_cannot_go_on_ends_everybody_before_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    pipeline = Pipeline("p")
+    before, after = pipeline.queue("before", maxsize=2), pipeline.queue("after", maxsize=2)
+    pipeline.source("source", handlers.for_ever, output=before)
+    pipeline.stage("double", handlers.doubled, input=before, output=after)
+    pipeline.sink("sink", handlers.doubled, input=after, process=True)
+    with pipeline:
+        monkeypatch.setenv("TESTS_BREAK_CHILDREN", "1")
+        pid = pipeline.metrics().stages[1].workers[0].pid
+        assert pid is not None
+        os.kill(pid, signal.SIGKILL)
+        with pytest.raises(ProcessDied, match="sink, process"):
+            pipeline.wait(PATIENCE)
+    first, second = pipeline.metrics().stages
+    adds_up(first)
+    adds_up(second)
+    assert first.failures == 1
+    assert not first.problem
+    assert "does not like children" in second.problem
+
+
 def _linked() -> tuple[Pipeline, Any]:
     pipeline = Pipeline("p")
     return pipeline, pipeline.queue("q", maxsize=10)

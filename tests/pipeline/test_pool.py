@@ -140,15 +140,18 @@ def test_a_thread_that_does_not_end_is_given_up_and_counted() -> None:
             begun.set()
             gate.wait()
 
-    pool = WorkerPool(handle, num_workers=1, processes=False).start()
+    pool = WorkerPool(handle, num_workers=1, processes=False, name="straggler").start()
     for number in range(5):
         pool.put(number)
     assert begun.wait(PATIENCE)
     metrics = pool.stop(timeout=0.05)
     adds_up(metrics)
     assert (metrics.items_produced, metrics.total_processed, metrics.total_dropped) == (5, 0, 5)
+    (straggler,) = (thread for thread in threading.enumerate() if thread.name == "straggler")
     gate.set()
+    straggler.join(PATIENCE)
     assert pool.metrics() == metrics
+    assert pool._team.table.rows["processed"].tolist() == [0]
 
 
 def test_a_stopped_pool_takes_no_more() -> None:
@@ -180,7 +183,7 @@ def test_a_put_that_waits_ends_with_the_pool() -> None:
 
     producer = threading.Thread(target=fill)
     producer.start()
-    wait_until(lambda: pool.metrics().queue_size == 1)
+    wait_until(lambda: (pool.metrics().in_hand, pool.metrics().queue_size) == (1, 1))
     metrics = pool.stop(timeout=0.1)
     producer.join(PATIENCE)
     gate.set()

@@ -113,6 +113,7 @@ def test_a_straggler_is_ended_and_counted(kind: str, trace: Path) -> None:
     metrics = pool.stop(timeout=0.05)
     adds_up(metrics)
     assert (metrics.items_produced, metrics.total_processed, metrics.total_dropped) == (4, 1, 3)
+    assert handlers.notes(trace) == [0, 1, handlers.UNWOUND]
     with pytest.raises(ProcessLookupError):
         os.kill(hanging, 0)
 
