@@ -23,59 +23,35 @@ from typing import Any, Self
 import numpy as np
 
 from shm_exchange.domain.errors import ConfigError, ProcessDied
-from shm_exchange.pipeline.alarm import Alarm, checked_threshold
+from shm_exchange.pipeline.alarm import checked_threshold
 from shm_exchange.pipeline.fan import Fan, FanProducer, Plan
 from shm_exchange.pipeline.fields import Reading
 from shm_exchange.pipeline.graph import Graph, Link, Node
-from shm_exchange.pipeline.metrics import PipelineMetrics, PoolMetrics, dropped, measured, refused_by, source_metrics
+from shm_exchange.pipeline.metrics import PipelineMetrics, refused_by, source_metrics
 from shm_exchange.pipeline.policy import Policy
+from shm_exchange.pipeline.stage import Stage
 from shm_exchange.pipeline.tasks import Loop
 from shm_exchange.pipeline.team import OnDeath, Team, Work
 from shm_exchange.pipeline.watch import Watch
 
 
 class _Running:
-    """A queue and who is at its ends."""
+    """A queue, the stage behind it, and those before it."""
 
-    def __init__(self, link: Link, fan: Fan, alarm: Alarm) -> None:
-        self.link = link
-        self.fan = fan
-        self.alarm = alarm
-        self.held: FanProducer | None = fan.producer()
+    def __init__(self, fan: Fan, team: Team, threshold: int) -> None:
         self.producers: list[Team] = []
-        self.consumer: Team | None = None
-
-    @property
-    def is_connected(self) -> bool:
-        """Somebody may still put."""
-        return not all(team.is_over for team in self.producers)
-
-    def dropped(self) -> int:
-        """So far."""
-        assert self.consumer is not None
-        return dropped(self.consumer, self.fan.figures(), is_final=self.consumer.is_over)
-
-    def metrics(self) -> PoolMetrics:
-        """Of the stage behind it."""
-        assert self.consumer is not None
-        return measured(
-            self.consumer,
-            self.fan,
-            refused=refused_by(self.producers),
-            connected=self.is_connected,
-            dropped_lately=self.alarm.dropped_lately(self.dropped()),
-            is_final=self.consumer.is_over,
-        )
+        self.stage = Stage(fan, team, threshold, lambda: refused_by(self.producers), self._is_connected)
+        self._held: FanProducer | None = fan.producer()
 
     def look(self) -> None:
-        """Let the consumer see the end once nobody puts any more; let producers see it once nobody gets any more."""
-        assert self.consumer is not None
-        if self.held is not None and not self.is_connected:
-            self.held.close()
-            self.held = None
-        if self.consumer.is_over:
-            self.fan.end()
-        self.alarm.look(self.fan.figures(), self.dropped())
+        """Let the consumer see the end once nobody puts any more."""
+        if self._held is not None and not self._is_connected():
+            self._held.close()
+            self._held = None
+        self.stage.look()
+
+    def _is_connected(self) -> bool:
+        return not all(team.is_over for team in self.producers)
 
 
 class Pipeline:
@@ -143,9 +119,8 @@ class Pipeline:
         self._watch = Watch(self.name, self._look)
         self._loop = Loop()
         try:
-            for link, plan in plans.items():
-                self._running[link] = self._made(link, plan)
-            self._teams = [self._team(node) for node in nodes]
+            for node in nodes:
+                self._teams.append(self._team(node, plans))
             self._sources = [team for team in self._teams if team.fan is None]
             for team in [team for team in self._teams if team.fan is not None] + self._sources:
                 team.start(self._loop)
@@ -191,8 +166,8 @@ class Pipeline:
         return PipelineMetrics(
             self.name,
             tuple(source_metrics(team) for team in reversed(self._sources)),
-            tuple(queue.metrics() for queue in running),
-            tuple(queue.fan.figures() for queue in running),
+            tuple(queue.stage.metrics() for queue in running),
+            tuple(queue.stage.fan.figures() for queue in running),
         )
 
     def __enter__(self) -> Self:
@@ -201,23 +176,23 @@ class Pipeline:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.stop()
 
-    def _made(self, link: Link, plan: Plan) -> _Running:
-        users = self._graph.producers_of(link)
-        consumer = self._graph.consumer_of(link)
-        processes = any(node.work.process for node in [*users, consumer])
-        ends = 1 + sum(node.work.workers for node in users)  # ours holds it open
-        fan = Fan(plan, workers=consumer.work.workers, producers=ends, processes=processes)
-        return _Running(link, fan, Alarm(plan.name, checked_threshold(link.lag_threshold, plan.maxsize)))
-
-    def _team(self, node: Node) -> Team:
-        before = None if node.input is None else self._running[node.input]
+    def _team(self, node: Node, plans: dict[Link, Plan]) -> Team:
+        """The team of a node and the way in to it; the one behind it is there already."""
         after = None if node.output is None else self._running[node.output]
-        team = Team(node.work, None if before is None else before.fan, None if after is None else after.fan, self._watch.wake)
-        if before is not None:
-            before.consumer = team
+        fan = None if node.input is None else self._fan(node, plans[node.input])
+        team = Team(node.work, fan, None if after is None else after.stage.fan, self._watch.wake)
         if after is not None:
             after.producers.append(team)
+        if fan is not None and node.input is not None:
+            self._running[node.input] = _Running(fan, team, checked_threshold(node.input.lag_threshold, fan.plan.maxsize))
         return team
+
+    def _fan(self, consumer: Node, plan: Plan) -> Fan:
+        assert consumer.input is not None
+        users = self._graph.producers_of(consumer.input)
+        processes = any(node.work.process for node in [*users, consumer])
+        ends = 1 + sum(node.work.workers for node in users)  # ours holds it open
+        return Fan(plan, workers=consumer.work.workers, producers=ends, processes=processes)
 
     def _is_over(self) -> bool:
         return all(team.is_over for team in self._teams)
@@ -232,7 +207,7 @@ class Pipeline:
 
     def _cancel(self) -> None:
         for running in self._running.values():
-            running.fan.end()
+            running.stage.fan.end()
         for team in [*self._sources, *self._teams]:
             team.cancel()
 
@@ -240,6 +215,6 @@ class Pipeline:
         self._watch.close()
         self._loop.close()
         for running in self._running.values():
-            running.fan.close()
+            running.stage.fan.close()
         for team in self._teams:
             team.close()

@@ -21,12 +21,13 @@ from typing import Any, Self
 import numpy as np
 
 from shm_exchange.domain.errors import Closed, ConfigError, ProcessDied
-from shm_exchange.pipeline.alarm import Alarm, checked_threshold
+from shm_exchange.pipeline.alarm import checked_threshold
 from shm_exchange.pipeline.fan import Fan, FanProducer, Plan, checked_plan
 from shm_exchange.pipeline.fields import Reading
-from shm_exchange.pipeline.metrics import PoolMetrics, dropped, measured
+from shm_exchange.pipeline.metrics import PoolMetrics
 from shm_exchange.pipeline.policy import Policy
 from shm_exchange.pipeline.queue import Put
+from shm_exchange.pipeline.stage import Stage
 from shm_exchange.pipeline.tasks import Loop
 from shm_exchange.pipeline.team import OnDeath, Team, Work, checked_work
 from shm_exchange.pipeline.watch import Watch
@@ -81,8 +82,8 @@ class WorkerPool:
         work = Work(name, handler, arguments, worker_count(num_workers), processes, tick_time, on_death, retries)
         self._work = checked_work(work)
         self._plan = checked_plan(Plan(name, maxsize, policy, write_timeout, dtype, key, None if by == "shared" else by), self._work.workers)
-        self._alarm = Alarm(name, checked_threshold(lag_threshold, maxsize))
-        self._fan: Fan | None = None
+        self._threshold = checked_threshold(lag_threshold, maxsize)
+        self._stage: Stage | None = None
         self._producer: FanProducer | None = None
         self._final: PoolMetrics | None = None
         self._turn = threading.Lock()
@@ -90,20 +91,21 @@ class WorkerPool:
 
     def start(self) -> Self:
         """Start the workers, and wait until each has acknowledged. Raises ProcessDied with the traceback of one that could not."""
-        if self._fan is not None:
+        if self._stage is not None:
             raise ConfigError(f"pool {self._work.name!r} was started before; make a new one")
-        self._fan = Fan(self._plan, workers=self._work.workers, producers=1, processes=self._work.process)
         self._watch = Watch(self._work.name, self._look)
         self._loop = Loop()
-        self._team = Team(self._work, self._fan, None, self._watch.wake)
+        fan = Fan(self._plan, workers=self._work.workers, producers=1, processes=self._work.process)
+        team = Team(self._work, fan, None, self._watch.wake)
+        self._stage = Stage(fan, team, self._threshold, self._refused, lambda: not self._is_closed)
         try:
-            self._producer = self._fan.producer()
-            self._team.start(self._loop)
+            self._producer = fan.producer()
+            team.start(self._loop)
         except BaseException:
-            self._team.cancel()
-            self._let_go()
+            team.cancel()
+            self._let_go(self._stage)
             raise
-        self._watch.start([self._team])
+        self._watch.start([team])
         return self
 
     def put(self, item: Any, timeout: float | None = None) -> Put:
@@ -127,24 +129,28 @@ class WorkerPool:
 
     def metrics(self) -> PoolMetrics:
         """The pool now; after `stop`, as it ended."""
-        return self._final if self._final is not None else self._measured(is_final=False)
+        if self._final is not None:
+            return self._final
+        if self._producer is None or self._stage is None:
+            raise ConfigError(f"pool {self._work.name!r} was not started; call start(), or use it in a with statement")
+        return self._stage.metrics()
 
     def stop(self, timeout: float = 5.0) -> PoolMetrics:
         """Take no more, handle what is there for at most so many seconds, give the rest up and count it. Again is harmless."""
-        if self._final is not None or self._fan is None:
+        stage, producer = self._stage, self._producer
+        if self._final is not None or stage is None or producer is None:
             return self.metrics()
         deadline = time.monotonic() + timeout
         self._is_closed = True
         if self._turn.acquire(timeout=max(0.0, timeout)):  # somebody may be putting
-            assert self._producer is not None
-            self._producer.close()
+            producer.close()
             self._turn.release()
-        self._watch.wait_for(lambda: self._team.is_over, max(0.0, deadline - time.monotonic()))
-        self._fan.end()
-        self._team.cancel()
+        self._watch.wait_for(lambda: stage.team.is_over, max(0.0, deadline - time.monotonic()))
+        stage.fan.end()
+        stage.team.cancel()
         self._watch.close()
-        self._final = self._measured(is_final=True)
-        self._let_go()
+        self._final = stage.metrics()
+        self._let_go(stage)
         return self._final
 
     def __enter__(self) -> Self:
@@ -161,27 +167,19 @@ class WorkerPool:
         return self._producer
 
     def _why_closed(self) -> Exception:
-        if self._team.problem:
-            return ProcessDied(self._team.problem)
+        if self._stage is not None and self._stage.team.problem:
+            return ProcessDied(self._stage.team.problem)
         return Closed(f"pool {self._work.name!r} was stopped; what was accepted is handled or counted")
 
+    def _refused(self) -> int:
+        return 0 if self._producer is None else self._producer.refused
+
     def _look(self) -> None:
-        assert self._fan is not None
-        queue = self._fan.figures()
-        self._alarm.look(queue, dropped(self._team, queue))
+        if self._stage is not None:
+            self._stage.look()
 
-    def _measured(self, *, is_final: bool) -> PoolMetrics:
-        if self._fan is None or self._producer is None:
-            raise ConfigError(f"pool {self._work.name!r} was not started; call start(), or use it in a with statement")
-        refused = self._producer.refused
-        total = dropped(self._team, self._fan.figures(), is_final=is_final)
-        lately = self._alarm.dropped_lately(total)
-        connected = not self._is_closed
-        return measured(self._team, self._fan, refused=refused, connected=connected, dropped_lately=lately, is_final=is_final)
-
-    def _let_go(self) -> None:
-        assert self._fan is not None
+    def _let_go(self, stage: Stage) -> None:
         self._watch.close()
         self._loop.close()
-        self._fan.close()
-        self._team.close()
+        stage.fan.close()
+        stage.team.close()

@@ -151,7 +151,8 @@ def test_a_thread_that_does_not_end_is_given_up_and_counted() -> None:
     gate.set()
     straggler.join(PATIENCE)
     assert pool.metrics() == metrics
-    assert pool._team.table.rows["processed"].tolist() == [0]
+    assert pool._stage is not None
+    assert pool._stage.team.table.rows["processed"].tolist() == [0]
 
 
 def test_a_stopped_pool_takes_no_more() -> None:
