@@ -4,7 +4,7 @@
                                   └─ raises: failed, its text kept, the next item
 
 A successor begins with what its predecessor had in hand: a ring gives that item again, any other comes from the hand. What was finished, but whose
-queue was not told so any more, is passed over when the ring gives it again.
+queue was not told so any more, is passed over when the ring gives it again. A ring of several producers may give another item before that one.
 """
 
 from __future__ import annotations
@@ -238,11 +238,11 @@ class Handling(Body):
     def _begin(self, item: Any) -> int:
         """Take it in hand, unless a predecessor has begun it; returns the time."""
         row = self.row
+        if self._hand is not None:
+            self._hand.write(self._content(item))
         if self._is_begun:
             self._is_begun = False
         else:
-            if self._hand is not None:
-                self._hand.write(self._content(item))
             row["taken"] += 1
         if self._tick_time is not None:
             self._note_lag(item, self._tick_time)

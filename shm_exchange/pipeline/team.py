@@ -69,8 +69,9 @@ class _Slot:
         self.is_over = False
         self.deaths = 0
         """Of workers in a row by the same item."""
+        self.content = b""
         self.finished = 0
-        """Items of the row at the last death."""
+        """The item in hand, and how many the row had finished, at the last death."""
         self.false_starts = 0
 
 
@@ -202,8 +203,10 @@ class Team:
         row, work = slot.row, self.work
         if not in_hand(row):
             return
-        if finished(row) > slot.finished:
-            slot.deaths, slot.finished = 0, finished(row)
+        assert slot.hand is not None
+        content = slot.hand.read()
+        is_same = content == slot.content if self._gives_again else finished(row) == slot.finished  # a ring may give others first
+        slot.deaths, slot.content, slot.finished = slot.deaths if is_same else 0, content, finished(row)
         if not slot.deaths and not self._gives_again:
             self.rescued += 1
         slot.deaths += 1
@@ -212,13 +215,12 @@ class Team:
         times = f"killed its worker {slot.deaths} times" if slot.deaths > 1 else "was in the hand of a killed worker"
         _log.warning("%s: item %s %s; it is dropped", work.name, self._named(slot), times)
         row["given_up"] += 1
-        slot.deaths, slot.finished = 0, finished(row)
+        slot.deaths = 0
 
     def _named(self, slot: _Slot) -> str:
         """The item in hand, as text."""
-        assert slot.hand is not None
         assert self.fan is not None
-        content, dtype = slot.hand.read(), self.fan.plan.dtype
+        content, dtype = slot.content, self.fan.plan.dtype
         try:
             import numpy as np
 
