@@ -3,7 +3,7 @@
 policy   what a full queue does          queue    the interface all queues share          tick      the record of a feed
 pool     workers behind one queue        pipeline stages joined by queues                 monitor   a look at either
 fan      one way into many workers       team     members, replaced when killed           body      what a worker does, item by item
-local    between threads and tasks
+local    between threads and tasks       ring     records between processes
 """
 
 from shm_exchange.pipeline.exposition import exposition
@@ -14,6 +14,7 @@ from shm_exchange.pipeline.pipeline import Pipeline
 from shm_exchange.pipeline.policy import Policy
 from shm_exchange.pipeline.pool import WorkerPool
 from shm_exchange.pipeline.queue import Address, Consumer, Figures, Producer, Put, Queue
+from shm_exchange.pipeline.ring import RingQueue
 from shm_exchange.pipeline.size import size
 from shm_exchange.pipeline.tick import TICK, Tick
 
@@ -31,6 +32,7 @@ __all__ = [
     "Producer",
     "Put",
     "Queue",
+    "RingQueue",
     "SourceMetrics",
     "Tick",
     "WorkerMetrics",

@@ -6,7 +6,7 @@ import logging
 import math
 import operator
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from shm_exchange.domain.errors import ConfigError
@@ -15,6 +15,7 @@ from shm_exchange.pipeline.policy import Policy, checked_policy
 Key = Callable[[object], object] | str
 MAXSIZE_MAX = 1 << 24
 _WARN_AGAIN_SECONDS = 10.0
+_NAP_SECONDS, _NAP_SECONDS_MAX = 0.0001, 0.005
 
 _log = logging.getLogger(__name__)
 
@@ -64,6 +65,14 @@ def _checked_seconds(what: str, seconds: float) -> float:
     if not 0 <= seconds < math.inf:
         raise ConfigError(f"{what} of {seconds!r} is none: it is a number of seconds, 0 or more")
     return float(seconds)
+
+
+def naps() -> Iterator[float]:
+    """How long a task sleeps between two tries, in seconds: from 0.1 ms, half as long again each time, to 5 ms."""
+    seconds = _NAP_SECONDS
+    while True:
+        yield seconds
+        seconds = min(seconds * 1.5, _NAP_SECONDS_MAX)
 
 
 class DropWarning:
