@@ -40,8 +40,8 @@ class Job(NamedTuple):
     """None: a source."""
     output: Fan | FanAddress | None = None
     tick_time: Reading | str | None = None
-    gives_again: bool = False
-    """Whether the input gives an unfinished item to the next consumer."""
+    gives_again: int = 0
+    """The first so many items may be one that the predecessor had in hand; 0: the input gives none again."""
 
 
 def made(function: Handler | str, arguments: tuple[Any, ...]) -> Handler:
@@ -122,7 +122,8 @@ class Handling(Body):
             self._output = self.job.output.producer()
         self._refused_before = int(self.row["refused"])
         self._is_begun = bool(in_hand(self.row))
-        again = self.job.gives_again and self._hand is not None and finished(self.row) > queue.figures().consumed
+        again = self.job.gives_again > 0 and self._hand is not None and finished(self.row) > queue.figures().consumed
+        self._looks_left = self.job.gives_again
         self._passed_over = self._hand.read() if again and self._hand is not None else None
 
     @property
@@ -182,11 +183,14 @@ class Handling(Body):
         return bool(self.row["told_to_stop"]) or self._is_cut_off
 
     def _was_finished(self, item: Any) -> bool:
-        """Whether this is the item that was finished before, but given again."""
-        if self._passed_over is None or self._passed_over != self._content(item):
+        """Whether this is the item that was finished before, but given again: one of the first, or of policies that forget, none."""
+        if self._passed_over is None:
             return False
-        self._passed_over = None
-        return True
+        is_it = self._passed_over == self._content(item)
+        self._looks_left -= 1
+        if is_it or not self._looks_left:
+            self._passed_over = None
+        return is_it
 
     def _content(self, item: Any) -> bytes:
         raw: bytes = item.tobytes() if self.job.gives_again else pickle.dumps(item, protocol=5)

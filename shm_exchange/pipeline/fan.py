@@ -18,6 +18,7 @@ import numpy as np
 
 from shm_exchange.domain.errors import Closed, ConfigError
 from shm_exchange.pipeline.fields import Reading, reading, reading_name, stable_hash
+from shm_exchange.pipeline.local import LocalQueue
 from shm_exchange.pipeline.policy import Policy, checked_policy
 from shm_exchange.pipeline.queue import Address, Figures, Producer, Put, Queue
 from shm_exchange.pipeline.table import SharedTable
@@ -66,12 +67,15 @@ class Fan:
     """The queues of a stage. Made by whoever watches its workers. plan: a checked one."""
 
     def __init__(self, plan: Plan, *, workers: int, producers: int, processes: bool) -> None:
+        """producers: how many will put; one end more may be held open."""
         self.plan = plan
         self.state = SharedTable(FAN, 1)
         count = queues_for(plan, workers)
         share, more = (plan.maxsize, 0) if plan.policy is Policy.CONFLATE else divmod(plan.maxsize, count)  # all keys may belong to one queue
         names = [plan.name if count == 1 else f"{plan.name}-{number}" for number in range(1, count + 1)]
         self.queues = [new_queue(plan, name, share + (number < more), producers, processes) for number, name in enumerate(names)]
+        self.lanes = 0 if plan.dtype is None else producers + 1
+        """Of each queue that gives an unfinished item again; 0: none does."""
 
     def queue_of(self, worker: int) -> Queue[Any]:
         """What a worker reads; they count from 0."""
@@ -179,15 +183,18 @@ def new_queue(plan: Plan, name: str, maxsize: int, producers: int, processes: bo
     if plan.dtype is not None:
         from shm_exchange.pipeline.ring import RingQueue
 
-        return RingQueue(name, plan.dtype, maxsize, policy=policy, write_timeout=write_timeout, key=key, producers=producers)
+        if not (key is None or isinstance(key, str)):
+            raise ConfigError(
+                f"{plan.name!r} conflates records, which a ring tells apart by a field of their dtype; give its name as key, not {key!r}"
+            )
+        lane = maxsize if policy is Policy.CONFLATE else max(1, maxsize // producers)
+        return RingQueue(name, plan.dtype, lane, policy=policy, write_timeout=write_timeout, key=key, producers=producers + 1)
     if callable(key) or (key is not None and ":" in key):
         key = reading(key)
     if processes:
         from shm_exchange.pipeline.fifo import FifoQueue
 
         return FifoQueue(name, maxsize, policy=policy, write_timeout=write_timeout, key=key)
-    from shm_exchange.pipeline.local import LocalQueue
-
     return LocalQueue(name, maxsize, policy=policy, write_timeout=write_timeout, key=key)
 
 
@@ -195,6 +202,5 @@ def added(plan: Plan, figures: Sequence[Figures]) -> Figures:
     """Several queues as one."""
     told = Figures("", figures[0].policy, *(0,) * (len(Figures._fields) - 2))
     sums = {field: sum(getattr(part, field) for part in figures) for field in told._fields[2:]}
-    return told._replace(
-        name=plan.name, **sums | {"maxsize": plan.maxsize, "producers": max(part.producers for part in figures)}
-    )  # each has an end in every queue
+    producers = max(part.producers for part in figures)  # each has an end in every queue
+    return told._replace(**sums | {"name": plan.name, "maxsize": plan.maxsize, "producers": producers})

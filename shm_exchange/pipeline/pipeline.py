@@ -191,8 +191,7 @@ class Pipeline:
         assert consumer.input is not None
         users = self._graph.producers_of(consumer.input)
         processes = any(node.work.process for node in [*users, consumer])
-        ends = 1 + sum(node.work.workers for node in users)  # ours holds it open
-        return Fan(plan, workers=consumer.work.workers, producers=ends, processes=processes)
+        return Fan(plan, workers=consumer.work.workers, producers=sum(node.work.workers for node in users), processes=processes)
 
     def _is_over(self) -> bool:
         return all(team.is_over for team in self._teams)

@@ -101,8 +101,8 @@ class Team:
 
     @property
     def _gives_again(self) -> bool:
-        """Whether its queues give an unfinished item to the next consumer: rings do."""
-        return self.fan is not None and self.fan.plan.dtype is not None
+        """Whether its queues give an unfinished item to the next consumer."""
+        return self.fan is not None and self.fan.lanes > 0
 
     def start(self, loop: Loop) -> None:
         """Start all, and wait until each has acknowledged. Raises ProcessDied, with the traceback of one that could not."""
@@ -169,7 +169,7 @@ class Team:
         work = self.work
         name = work.name if work.workers == 1 else f"{work.name}-{slot.number + 1}"
         queue: Queue[Any] | None = None if self.fan is None else self.fan.queue_of(slot.number)
-        job = Job(name, work.function, work.arguments, queue, self.output, work.tick_time, self._gives_again)
+        job = Job(name, work.function, work.arguments, queue, self.output, work.tick_time, 0 if self.fan is None else self.fan.lanes)
         if slot.hand is not None:
             shared = [] if self.output is None else [self.output.state.fd]
             address = None if queue is None else queue.address()
