@@ -37,8 +37,9 @@ class Arbitrage(NamedTuple):
 
     @property
     def carried(self) -> Decimal:
-        """Left as a position, long or short."""
-        return abs(self.bought - self.sold) - self.unwound
+        """Left as a position; below 0: short."""
+        excess = self.bought - self.sold
+        return excess - self.unwound if excess > 0 else excess + self.unwound
 
 
 class Arbitrageur:

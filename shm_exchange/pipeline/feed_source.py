@@ -6,39 +6,47 @@ import time
 from collections.abc import Iterable, Iterator
 from itertools import count
 from random import Random
+from typing import NamedTuple
 
+from shm_exchange.domain.errors import ConfigError
 from shm_exchange.pipeline.feed_wire import checked_symbols
 from shm_exchange.pipeline.tick import Tick
 
 START_NS = 1_700_000_000_000_000_000
 """Where lists of ticks begin: late in 2023. On the wire a number that is much smaller would be milliseconds."""
-_STEP = 0.01
+VOLATILITY = 0.001
+"""Standard deviation of the change from one tick of a symbol to the next, as a share of its price."""
+_LEAST = 1.0
 _HALF_SPREAD = 0.01
 
 
-def random_ticks(symbols: Iterable[str], seed: int = 1, rate: float = 100.0, *, start: float = 100.0, start_ns: int | None = None) -> Iterator[Tick]:
-    """Endless ticks of these symbols in turn, each price a random walk from `start` that stays above 0, `rate` ticks a second by their timestamps.
+class Walk(NamedTuple):
+    """How prices walk."""
+
+    start: float = 100.0
+    volatility: float = VOLATILITY
+
+
+WALK = Walk()
+
+
+def random_ticks(symbols: Iterable[str], seed: int = 1, rate: float = 100.0, *, walk: Walk = WALK, start_ns: int | None = None) -> Iterator[Tick]:
+    """Endless ticks of these symbols in turn, each price a walk at random that stays above 0, `rate` ticks a second by their timestamps.
 
     start_ns: time of the first tick, None: now. Raises ConfigError.
     """
     names = checked_symbols(list(symbols))
+    if not names:
+        raise ConfigError("a walk needs at least one symbol")
     draw = Random(seed)  # noqa: S311 (a market, no secret)
     begin = time.time_ns() if start_ns is None else start_ns
-    ticks, volumes = dict.fromkeys(names, round(start / _STEP)), dict.fromkeys(names, 0.0)
+    mids, volumes = dict.fromkeys(names, walk.start), dict.fromkeys(names, 0.0)
     for number in count():
         symbol = names[number % len(names)]
-        ticks[symbol] = max(10, ticks[symbol] + draw.choice((-3, -2, -1, -1, 0, 0, 1, 1, 2, 3)))
+        mid = mids[symbol] = round(max(_LEAST, mids[symbol] * (1 + draw.gauss(0, walk.volatility))), 2)
         volumes[symbol] += draw.randint(0, 5)
-        mid = ticks[symbol] * _STEP
         sizes = (float(draw.randint(1, 100)), float(draw.randint(1, 100)))
-        yield Tick(
-            symbol,
-            begin + round(number * 1e9 / rate),
-            round(mid - _HALF_SPREAD, 2),
-            round(mid + _HALF_SPREAD, 2),
-            *sizes,
-            volumes[symbol],
-        )
+        yield Tick(symbol, begin + round(number * 1e9 / rate), round(mid - _HALF_SPREAD, 2), round(mid + _HALF_SPREAD, 2), *sizes, volumes[symbol])
 
 
 def ticks_at(
