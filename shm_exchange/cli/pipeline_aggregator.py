@@ -197,7 +197,7 @@ class Venues(Aggregator):
         }
         return {
             **self.found(),
-            "profit": float(round(profit, 2)),
+            "profit": round(float(profit), 9),
             "arbitrageur": trader.figures(),
             "makers": makers,
             "checks": checks,

@@ -127,8 +127,10 @@ def run_ready(ready: Ready, screen: Screen, limits: Limits, watching: Watching |
         figures = {"pipeline": ready.name, "interrupted": interrupted, **ready.figures()}
     figures["checks"] = {"nothing_lost": nothing_lost(metrics), **figures["checks"]}
     figures["metrics"] = metrics.as_json()
+    if watching:
+        figures["warnings"] = watching.warnings.texts
     screen.result(figures)
-    screen.show(*report(figures, monitor.look()))
+    screen.show(*report(figures["checks"], monitor.look(), ready.lines()))
     found = problems(figures)
     for problem in found:
         screen.say(f"shm-exchange: {problem}")
@@ -156,19 +158,20 @@ def _follow(ready: Ready, monitor: Monitor, screen: Screen, limits: Limits, watc
 
     began = time.monotonic()
     end = began + limits.seconds if limits.seconds is not None else float("inf")
-    step = _REDRAW_SECONDS if screen.moving else _LINE_SECONDS
+    due = began + _LINE_SECONDS
     with ExitStack() as stack:
         live = stack.enter_context(screen.live()) if screen.moving else None
         while True:
+            now = time.monotonic()
             if watching:
                 watching.look(monitor)
-            seconds = time.monotonic() - began
             if live is not None:
-                live.update(picture(ready, monitor.look(), seconds, screen.err.size), refresh=True)
-            elif seconds > step / 2:
-                screen.say(line(ready, seconds))
-            left = end - time.monotonic()
-            if left <= 0 or ready.wait(min(step, left)):
+                live.update(picture(ready, monitor.look(), now - began, screen.err.size), refresh=True)
+            elif now >= due:
+                due = now + _LINE_SECONDS
+                screen.say(line(ready, now - began))
+            left = end - now
+            if left <= 0 or ready.wait(min(_REDRAW_SECONDS, left)):
                 return
 
 

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 _WIDE = 110
 _NARROW = ("stage", "handled", "dropped", "waiting", "average", "state")
 _LEFT = ("stage", "state")
-_NOT_WORDS = ("checks", "metrics", "pipeline", "interrupted")
 
 
 def line(ready: Ready, seconds: float) -> str:
@@ -40,16 +39,13 @@ def stages(rows: Sequence[Row], width: int) -> RenderableType:
     return table(*headings, rows=([row[index] for index in shown] for row in rows))
 
 
-def report(figures: dict[str, Any], rows: Sequence[Row]) -> list[RenderableType]:
+def report(checked: dict[str, bool], rows: Sequence[Row], lines: Sequence[tuple[str, str]]) -> list[RenderableType]:
     """Stages, figures, and the verdict of every check."""
-    words = [
-        (name.replace("_", " "), _text(value)) for name, value in figures.items() if name not in ("checks", "metrics", "pipeline", "interrupted")
-    ]
     checks = table("", "")
-    for name, holds in figures["checks"].items():
+    for name, holds in checked.items():
         mark = Text("✔", style="green") if holds else Text("✘ FAILED", style="bold red")
         checks.add_row(mark, Text(name.replace("_", " ")))
-    return [stages(rows, _WIDE), Text(), table("", "", rows=words), Text(), checks]
+    return [stages(rows, _WIDE), Text(), table("", "", rows=lines), Text(), checks]
 
 
 def problems(figures: dict[str, Any]) -> list[str]:
@@ -62,13 +58,3 @@ def problems(figures: dict[str, Any]) -> list[str]:
         if worker["error"]
     ]
     return [f"this must not be: {', '.join(failed)} failed", *said] if failed else said
-
-
-def _text(value: object) -> str:
-    if isinstance(value, dict):
-        return "  ".join(f"{name} {_text(part)}" for name, part in value.items()) or "-"
-    if isinstance(value, list):
-        return ", ".join(map(_text, value)) or "-"
-    if isinstance(value, float):
-        return f"{value:,.4g}"
-    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else "-" if value is None else str(value)

@@ -175,7 +175,7 @@ class Signals(Ready):
             "unfilled": execution.unfilled,
             "unquotable": self._unquotable,
             "golden": None if self._wishes.feed else self._golden,
-            "profit": str(execution.profit),
+            "profit": round(float(execution.profit), 9),
             "holdings": holdings.figures(),
             "feed": self._feed.figures()._asdict() if self._feed else None,
             "checks": checks,

@@ -50,7 +50,8 @@ class Watching:
         return None if self._server is None else f"http://{_HOST}:{self._server.server_port}/metrics"
 
     def look(self, monitor: Monitor) -> None:
-        """Take the metrics of this moment: for the page at once, for the file when a second has passed. Raises ConfigError."""
+        """Take the metrics of this moment: for warnings and the page at once, for the file when a second has passed. Raises ConfigError."""
+        monitor.look()
         self._page = monitor.exposition().encode()
         if self._file is not None and time.monotonic() >= self._due:
             self._due = time.monotonic() + _WRITE_SECONDS

@@ -1,4 +1,7 @@
-"""What a participant owns: positions, cash, and what was earned. Exact decimals, average cost; money goes out when it buys."""
+"""What a participant owns: positions, cash, and what was earned. Exact decimals, average cost; money goes out when it buys.
+
+One thread folds fills in; others may look meanwhile, and see the moment before or after a fill of each symbol.
+"""
 
 from __future__ import annotations
 
@@ -57,11 +60,11 @@ class Holdings:
 
     def unrealised(self, marks: Mapping[str, Decimal]) -> Decimal:
         """What closing all positions at these prices would earn. Raises KeyError for an open position without a price."""
-        return sum((held.position * marks[symbol] - held.cost for symbol, held in self.symbols.items() if held.position), NOTHING)
+        return sum((held.position * marks[symbol] - held.cost for symbol, held in list(self.symbols.items()) if held.position), NOTHING)
 
     def profit(self, marks: Mapping[str, Decimal]) -> Decimal:
         """Realised and unrealised; the same as cash and the worth of all positions."""
-        return self.cash + sum((held.position * marks[symbol] for symbol, held in self.symbols.items() if held.position), NOTHING)
+        return self.cash + sum((held.position * marks[symbol] for symbol, held in list(self.symbols.items()) if held.position), NOTHING)
 
     def figures(self) -> dict[str, Any]:
         """Plain data, fit for JSON: decimals as text."""
@@ -74,6 +77,6 @@ def added(every: Iterable[Holdings]) -> tuple[Decimal, dict[str, Decimal]]:
     cash, positions = NOTHING, dict[str, Decimal]()
     for one in every:
         cash += one.cash
-        for symbol, held in one.symbols.items():
+        for symbol, held in list(one.symbols.items()):
             positions[symbol] = positions.get(symbol, NOTHING) + held.position
     return cash, positions

@@ -10,6 +10,7 @@ None ends the way of an item. Whoever holds them calls them in the order of the 
 from __future__ import annotations
 
 import math
+import threading
 from collections import deque
 from decimal import Decimal
 from typing import NamedTuple
@@ -100,7 +101,10 @@ def signal_of(enriched: Enriched) -> Signal | None:
 
 
 class Risk:
-    """Keeps out what is too unsure, and what would make a position too large. max_position: units of each symbol, long or short."""
+    """Keeps out what is too unsure, and what would make a position too large. max_position: units of each symbol, long or short.
+
+    The stages before and behind an order ask it, each in a thread of its own at times: so it has a lock.
+    """
 
     def __init__(self, max_position: Decimal, least_confidence: float = LEAST_CONFIDENCE) -> None:
         if max_position <= 0:
@@ -110,30 +114,35 @@ class Risk:
         """Too unsure; too large."""
         self._least_confidence = least_confidence
         self._exposures: dict[tuple[str, Side], Decimal] = {}
+        self._lock = threading.Lock()
 
     def __call__(self, signal: Signal) -> Signal | None:
         """Whether to go on with it."""
-        if signal.confidence <= self._least_confidence:
-            self.skipped += 1
-            return None
-        if self.exposure(signal.symbol, signal.side) >= self.max_position:
-            self.rejected += 1
-            return None
-        return signal
+        with self._lock:
+            if signal.confidence <= self._least_confidence:
+                self.skipped += 1
+                return None
+            if self.exposure(signal.symbol, signal.side) >= self.max_position:
+                self.rejected += 1
+                return None
+            return signal
 
     def reserve(self, symbol: str, side: Side, quantity: Decimal) -> bool:
         """Take room for an order before it is sent; False, and counted, where it could make the position too large."""
-        if self.exposure(symbol, side) + quantity > self.max_position:
-            self.rejected += 1
-            return False
-        self._exposures[symbol, side] = self.exposure(symbol, side) + quantity
-        return True
+        with self._lock:
+            exposure = self.exposure(symbol, side) + quantity
+            if exposure > self.max_position:
+                self.rejected += 1
+                return False
+            self._exposures[symbol, side] = exposure
+            return True
 
     def settle(self, symbol: str, side: Side, reserved: Decimal, filled: Decimal) -> None:
         """An order is over: what did not trade is room again, and what did is room for the other side."""
-        self._exposures[symbol, side] = self.exposure(symbol, side) - reserved + filled
         other = Side.SELL if side is Side.BUY else Side.BUY
-        self._exposures[symbol, other] = self.exposure(symbol, other) - filled
+        with self._lock:
+            self._exposures[symbol, side] = self.exposure(symbol, side) - reserved + filled
+            self._exposures[symbol, other] = self.exposure(symbol, other) - filled
 
     def exposure(self, symbol: str, side: Side) -> Decimal:
         """The position in the direction of `side`, as it will be when all open orders of that side have traded."""
