@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 import os
+import time
 from abc import abstractmethod
 from collections.abc import Iterator
 from decimal import Decimal
@@ -34,6 +35,7 @@ _QUEUE = 256
 _SIZES: dict[str, Any] = {"max_sessions": 4, "max_orders": 1024, "event_capacity": 8192}
 _FIRST = ("Binance", 42001.0, "Coinbase", 42005.0)
 _SHOWN_SYMBOLS = 4
+_NAP_SECONDS = 0.005
 
 
 class Wishes(NamedTuple):
@@ -96,8 +98,9 @@ class Aggregator(Ready):
         said = [("quotes", f"{self.book.updates:,}"), ("opportunities", f"{self.opportunities:,}"), ("profit", self.profit_text())]
         for symbol in self.book.symbols[:_SHOWN_SYMBOLS]:
             bid, ask = self.book.best_bid(symbol), self.book.best_ask(symbol)
-            said.append((symbol, f"bid {bid.price:,g} {bid.venue}" if bid else "no bid"))
-            said.append(("", f"ask {ask.price:,g} {ask.venue}" if ask else "no ask"))
+            venues = "  ".join(f"{venue} {_price(tick.bid)}/{_price(tick.ask)}" for venue, tick in self.book.quotes(symbol).items())
+            best = (f"{_price(one.price)} {one.venue}" if one else "-" for one in (bid, ask))
+            said.append((symbol, f"best {' / '.join(best)}  of  {venues}"))
         return said
 
     def found(self) -> dict[str, Any]:
@@ -125,7 +128,7 @@ class Venues(Aggregator):
     def open(self) -> None:
         """As Ready says."""
         from shm_exchange.client import Gateway
-        from shm_exchange.participants.board import PARENT_ROW, Board
+        from shm_exchange.participants.board import FIRST_TRADER_ROW, PARENT_ROW, Board
         from shm_exchange.participants.market_feed import MarketFeed
         from shm_exchange.supervisor.exchange import Exchange
 
@@ -150,13 +153,23 @@ class Venues(Aggregator):
         for venue, feed in self._feeds.items():
             self.pipeline.source(venue, _venue_ticks(venue, feed), output=quotes)
         self.pipeline.sink("aggregate", self.aggregate, input=quotes, tick_time=_tick_time)
+        while not self._board.rows["ready"][FIRST_TRADER_ROW:].all():
+            self._mourn()
+            time.sleep(_NAP_SECONDS)
 
     def wait(self, seconds: float) -> bool:
         """As Ready says. Raises ProcessDied when a market maker has died."""
+        self._mourn()
+        return super().wait(seconds)
+
+    def _mourn(self) -> None:
         for maker in self._makers:
             if maker.problem:
                 maker.wait(0)
-        return super().wait(seconds)
+
+    def has_begun(self) -> bool:
+        """As Ready says: the golden arbitrage was seen."""
+        return bool(self._done)
 
     def quiet(self) -> None:
         """As Ready says."""
@@ -189,7 +202,7 @@ class Venues(Aggregator):
         trader = self._trader
         first = (self.first.buy_venue, self.first.buy_price, self.first.sell_venue, self.first.sell_price) if self.first else None
         checks = {
-            "golden": first == _FIRST and self._done[0].matched == MAX_QUANTITY,
+            "golden": first == _FIRST and bool(self._done) and self._done[0].matched == MAX_QUANTITY,
             "cash_and_positions_sum_to_zero": all(self._is_zero(venue, makers[venue]) for venue in GOLDEN),
             "arbitrages_accounted_for": trader.positions.get(SYMBOL, 0) == sum(done.carried for done in self._done),
             "no_feed_was_lapped": not any(feed.gaps for feed in self._feeds.values()),
@@ -265,6 +278,10 @@ def _venue_and_symbol(item: VenueTick) -> tuple[str, str]:
 
 def _tick_time(item: VenueTick) -> int:
     return item.tick.timestamp_ns
+
+
+def _price(price: float) -> str:
+    return "-" if math.isnan(price) else f"{price:,.10g}"
 
 
 def _number(price: float) -> float | None:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 DRAIN_SECONDS = 20.0
 _REDRAW_SECONDS = 0.2
 _LINE_SECONDS = 1.0
+_PATIENCE_SECONDS = 30.0
+_LEAST_SECONDS = 0.01
 _INTERRUPTED = 130
 
 Line = tuple[str, str]
@@ -66,6 +68,10 @@ class Ready(ABC):
             if source.problem is not None:
                 raise source.problem
         return is_over
+
+    def has_begun(self) -> bool:
+        """Whether what it is there for has happened at all; until then time does not end it, within reason."""
+        return True
 
     def quiet(self) -> None:
         """Let sources that wait for something outside come to their end. Called before every drain."""
@@ -170,8 +176,9 @@ def _follow(ready: Ready, monitor: Monitor, screen: Screen, limits: Limits, watc
             elif now >= due:
                 due = now + _LINE_SECONDS
                 screen.say(line(ready, now - began))
-            left = end - now
-            if left <= 0 or ready.wait(min(_REDRAW_SECONDS, left)):
+            if now >= end and (ready.has_begun() or now >= end + _PATIENCE_SECONDS):
+                return
+            if ready.wait(min(_REDRAW_SECONDS, max(_LEAST_SECONDS, end - now))):
                 return
 
 

@@ -9,22 +9,27 @@ import asyncio
 import json
 import subprocess
 import sys
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
+
+from websockets.exceptions import ConnectionClosed
 
 from shm_exchange.domain.errors import Closed
 from shm_exchange.pipeline.feed_server import FeedServer
-from shm_exchange.pipeline.feed_source import START_NS, random_ticks
+from shm_exchange.pipeline.feed_source import START_NS, random_ticks, ticks_at
+from shm_exchange.pipeline.feed_wire import tick_frame
 from shm_exchange.pipeline.queue import Producer, Put
 from tests.cli.programs import CHECKOUT, environment
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
+    from shm_exchange.pipeline.feed_client import FeedClient
     from shm_exchange.pipeline.tick import Tick
 
 WATCHDOG_SECONDS = 60.0
 RATE = 500.0
+_TICKS = ticks_at("BTC", [1.0, 2.0, 3.0])
 
 
 async def hold(predicate: Callable[[], bool]) -> None:
@@ -100,6 +105,28 @@ async def scripted(talk: Callable[[Any], Awaitable[None]]) -> AsyncIterator[str]
 
     async with serve(handle, "127.0.0.1", 0) as server:
         yield f"ws://127.0.0.1:{next(iter(server.sockets)).getsockname()[1]}"
+
+
+@asynccontextmanager
+async def feeding(client: FeedClient) -> AsyncIterator[asyncio.Task[None]]:
+    """The client at work; stopped at the end of the block."""
+    async with asyncio.timeout(WATCHDOG_SECONDS):
+        task = asyncio.create_task(client.run())
+        try:
+            yield task
+        finally:
+            client.stop()
+            await asyncio.wait((task,))
+
+
+async def send_ticks(socket: Any, ticks: list[Tick] = _TICKS, first: int = 1) -> None:
+    for sequence, tick in enumerate(ticks, first):
+        await socket.send(tick_frame(tick, sequence))
+
+
+async def stay(socket: Any) -> None:
+    with suppress(ConnectionClosed):
+        await socket.recv()
 
 
 class ServerProcess:
