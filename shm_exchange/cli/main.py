@@ -17,7 +17,7 @@ from typing import Annotated, Any
 
 import typer
 
-from shm_exchange.cli import clean, demo, doctor, end, journal, look, replay, run, spawn, warm
+from shm_exchange.cli import clean, demo, doctor, end, journal, look, pipeline, replay, run, spawn, warm
 from shm_exchange.cli.top.command import top
 from shm_exchange.domain.errors import ExchangeError
 
@@ -57,6 +57,7 @@ _COMMANDS: tuple[tuple[Callable[..., None], str], ...] = (
 for _command, _example in _COMMANDS:
     app.command(_command.__name__.rstrip("_"), epilog=f"Example:  {_example}")(_command)
 app.add_typer(journal.app, name="journal")
+app.add_typer(pipeline.app, name="pipeline")
 
 
 def _print_version(wanted: bool) -> None:

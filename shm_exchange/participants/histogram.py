@@ -1,66 +1,24 @@
-"""Durations in log-linear buckets: 64 buckets to every power of two, so a percentile is off by less than 1 %. Histograms of several add up."""
+"""Histograms in kernels: the bucket of a value, and counting it. What a histogram is stands in `layout.histogram`."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-from typing import Any
-
-import numpy as np
-
 from shm_exchange._jit import inlined
+from shm_exchange.layout.histogram import BUCKETS, HALF, LINEAR, Counts, lowest_values, middle_values, new_histogram, percentiles
 
-Counts = np.ndarray[Any, np.dtype[np.int64]]
-
-_LINEAR = 128
-"""Values below it have a bucket of their own."""
-_HALF = _LINEAR // 2
-_SHIFTS = 63 - _LINEAR.bit_length() + 1
-BUCKETS = _HALF * (_SHIFTS + 2)
-
-
-def new_histogram() -> Counts:
-    """Nothing seen."""
-    return np.zeros(BUCKETS, np.int64)
+__all__ = ["BUCKETS", "Counts", "bucket_of", "lowest_values", "middle_values", "new_histogram", "observe", "percentiles"]
 
 
 @inlined
 def bucket_of(value):
     """Where a value is counted; a negative one as 0."""
     rest, shift = max(value, 0), 0
-    while rest >= _LINEAR:
+    while rest >= LINEAR:
         rest >>= 1
         shift += 1
-    return _HALF * shift + rest
+    return HALF * shift + rest
 
 
 @inlined
 def observe(counts, value):
     """Count one value."""
     counts[bucket_of(value)] += 1
-
-
-def percentiles(counts: Counts, wanted: Sequence[float]) -> list[int]:
-    """The values below which those percentages lie, each to within its bucket; zeros where nothing was counted."""
-    total = int(counts.sum())
-    if not total:
-        return [0] * len(wanted)
-    ranks = [max(1, math.ceil(round(total * percent / 100, 6))) for percent in wanted]
-    middles = middle_values()
-    return [int(middles[bucket]) for bucket in np.searchsorted(np.cumsum(counts), ranks)]
-
-
-def lowest_values() -> Counts:
-    """The smallest value of each bucket, i8[BUCKETS]; a bucket ends where the next begins."""
-    buckets = np.arange(BUCKETS, dtype=np.int64)
-    shifts = np.maximum(buckets // _HALF - 1, 0)
-    lowest: Counts = (buckets - _HALF * shifts) << shifts
-    return lowest
-
-
-def middle_values() -> Counts:
-    """The value that stands for each bucket, i8[BUCKETS]: the middle of it."""
-    lowest = lowest_values()
-    widths = np.diff(lowest, append=2 * lowest[-1:] - lowest[-2:-1])
-    middles: Counts = lowest + widths // 2
-    return middles

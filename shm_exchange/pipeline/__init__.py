@@ -1,10 +1,51 @@
 """LIBRARY: bounded queues with a policy, stages and worker pools joined by them, what they measure, and feeds of ticks.
 
-policy   what a full queue does          queue    the interface all queues share          tick   the record of a feed
+policy   what a full queue does          queue    the interface all queues share          tick      the record of a feed
+pool     workers behind one queue        pipeline stages joined by queues                 monitor   a look at either
+fan      one way into many workers       team     members, replaced when killed           body      what a worker does, item by item
+local    between threads and tasks       ring     records between processes               fifo      objects between processes
+
+feed_client   ticks over a WebSocket     feed_server   the other end, on this machine     feed_wire what travels between them
 """
 
+from shm_exchange.pipeline.exposition import exposition
+from shm_exchange.pipeline.feed_client import FeedClient, FeedFigures
+from shm_exchange.pipeline.feed_server import FeedServer
+from shm_exchange.pipeline.fifo import FifoQueue
+from shm_exchange.pipeline.local import LocalQueue
+from shm_exchange.pipeline.metrics import PipelineMetrics, PoolMetrics, SourceMetrics, WorkerMetrics
+from shm_exchange.pipeline.monitor import Monitor
+from shm_exchange.pipeline.pipeline import Pipeline
 from shm_exchange.pipeline.policy import Policy
+from shm_exchange.pipeline.pool import WorkerPool
 from shm_exchange.pipeline.queue import Address, Consumer, Figures, Producer, Put, Queue
+from shm_exchange.pipeline.ring import RingQueue
+from shm_exchange.pipeline.size import size
 from shm_exchange.pipeline.tick import TICK, Tick
 
-__all__ = ["TICK", "Address", "Consumer", "Figures", "Policy", "Producer", "Put", "Queue", "Tick"]
+__all__ = [
+    "TICK",
+    "Address",
+    "Consumer",
+    "FeedClient",
+    "FeedFigures",
+    "FeedServer",
+    "FifoQueue",
+    "Figures",
+    "LocalQueue",
+    "Monitor",
+    "Pipeline",
+    "PipelineMetrics",
+    "Policy",
+    "PoolMetrics",
+    "Producer",
+    "Put",
+    "Queue",
+    "RingQueue",
+    "SourceMetrics",
+    "Tick",
+    "WorkerMetrics",
+    "WorkerPool",
+    "exposition",
+    "size",
+]

@@ -28,4 +28,4 @@ def checked_policy(name: str) -> Policy:
     try:
         return Policy(name)
     except ValueError:
-        raise ConfigError(f"there is no policy {name!r}{nearest(name, Policy)}; known are {', '.join(Policy)}") from None
+        raise ConfigError(f"there is no policy {name!r}{nearest(name, map(str, Policy))}; known are {', '.join(Policy)}") from None

@@ -49,11 +49,11 @@ class Figures(NamedTuple):
     high_water: int
     """The greatest size that was seen."""
     produced: int
-    """Accepted from producers."""
+    """Put by producers. produced == consumed + in_hand + size + dropped + conflated."""
     consumed: int
     """Finished by consumers."""
     dropped: int
-    """Refused by `timeout`, overwritten by `drop_oldest`, or lost with a queue that had to be made anew."""
+    """Refused by `timeout`, overwritten by `drop_oldest`, or lost with a queue made anew or a consumer that never finished them."""
     conflated: int
     """Replaced by a newer item of their key; every one of them is also `produced`."""
     blocked_seconds: float
@@ -61,6 +61,8 @@ class Figures(NamedTuple):
     producers: int
     """Alive now."""
     consumers: int
+    in_hand: int = 0
+    """Taken and not finished."""
 
     @property
     def utilisation(self) -> float:

@@ -21,6 +21,7 @@ from shm_exchange.domain.errors import ConfigError, ExchangeNotFound, HandleClos
 from shm_exchange.domain.instrument import Instrument
 from shm_exchange.domain.packing import config_of
 from shm_exchange.runtime.affinity import checked_cores, usable_cores
+from shm_exchange.runtime.functions import function_name
 from shm_exchange.runtime.interactive import is_interactive
 from shm_exchange.runtime.warm import ensure_warm
 from shm_exchange.shm import SHM_DIR, Segment, attach
@@ -28,7 +29,7 @@ from shm_exchange.supervisor.control import Verdict
 from shm_exchange.supervisor.kept import checked_mode, kept_of
 from shm_exchange.supervisor.owned import OwnedSupervisor
 from shm_exchange.supervisor.remote import stop_segment, verify_exchange
-from shm_exchange.supervisor.spawn import Child, Task, function_name, packed_arguments, session_names
+from shm_exchange.supervisor.spawn import Child, Task, packed_arguments, session_names
 from shm_exchange.supervisor.status import Status, status_of
 from shm_exchange.supervisor.supervisor import VERIFY_SECONDS
 

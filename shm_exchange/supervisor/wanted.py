@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 from shm_exchange.domain.errors import ConfigError, NoFreeSession, SessionInUse
 from shm_exchange.participants.flows import FLOWS, checked_flow
 from shm_exchange.runtime.affinity import checked_cores
+from shm_exchange.runtime.functions import function_name, imported
 from shm_exchange.shm.segment import Segment
-from shm_exchange.supervisor.spawn import function_name, imported, session_names
+from shm_exchange.supervisor.spawn import session_names
 
 RATE_MAX = 10_000_000.0
 

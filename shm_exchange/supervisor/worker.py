@@ -20,11 +20,12 @@ from typing import Any
 
 from shm_exchange.domain.errors import ExchangeNotFound
 from shm_exchange.runtime.affinity import pin
+from shm_exchange.runtime.functions import imported
 from shm_exchange.runtime.launch import memory_bytes
 from shm_exchange.runtime.logs import log_as_told
 from shm_exchange.runtime.pidfd import end_with
 from shm_exchange.shm import attach
-from shm_exchange.supervisor.spawn import GRACE_SECONDS, Task, imported
+from shm_exchange.supervisor.spawn import GRACE_SECONDS, Task
 
 _log = logging.getLogger("shm_exchange.supervisor.worker")  # this module is __main__ here
 
