@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from shm_exchange.domain.errors import Closed, ExchangeError
 from shm_exchange.participants.quote_book import VenueTick
-from shm_exchange.participants.recorded import read_quotes
+from shm_exchange.participants.recorded_quotes import read_quotes
 from shm_exchange.pipeline import FeedClient, FeedFigures, Put, Tick
 
 PutItem = Callable[[Any], Awaitable[Put]]

@@ -18,7 +18,7 @@ from shm_exchange.client import Gateway
 from shm_exchange.domain.enums import Side
 from shm_exchange.domain.instrument import Instrument
 from shm_exchange.participants.holdings import added
-from shm_exchange.participants.quoting import Quoter
+from shm_exchange.participants.quoter import Quoter
 from shm_exchange.participants.signals import Enrich, Enriched, Execution, Order, Risk, Signal, Sizing, Trade, signal_of
 from shm_exchange.pipeline import Tick
 from shm_exchange.pipeline.feed_source import START_NS, Walk, random_ticks, ticks_at

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from shm_exchange.client import Gateway
 from shm_exchange.domain.instrument import Instrument
 from shm_exchange.participants.board import FIRST_TRADER_ROW, PARENT_ROW, open_board
-from shm_exchange.participants.quoting import Quoter
+from shm_exchange.participants.quoter import Quoter
 from shm_exchange.pipeline.tick import Tick
 
 SYMBOL = "BTC"

@@ -16,7 +16,7 @@ from shm_exchange.domain.errors import ConfigError
 from shm_exchange.domain.instrument import Instrument
 from shm_exchange.participants.arbitrage import Arbitrageur
 from shm_exchange.participants.quote_book import Opportunity, QuoteBook, VenueTick
-from shm_exchange.participants.recorded import read_quotes
+from shm_exchange.participants.recorded_quotes import read_quotes
 from shm_exchange.participants.venues import GOLDEN, golden_tick, venue_ticks
 from shm_exchange.pipeline.tick import Tick
 from tests.participants.played import Played

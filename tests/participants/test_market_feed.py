@@ -15,7 +15,7 @@ from shm_exchange.client.feed import EventFeed
 from shm_exchange.domain.enums import EventKind
 from shm_exchange.domain.errors import ConfigError, ExchangeNotFound, UnknownSymbol
 from shm_exchange.participants.market_feed import MarketFeed
-from shm_exchange.participants.quoting import Quoter
+from shm_exchange.participants.quoter import Quoter
 from shm_exchange.participants.taking import take
 from shm_exchange.pipeline.tick import Tick
 
