@@ -29,7 +29,7 @@ from shm_exchange.participants.driver import (
     drive_slice,
 )
 from shm_exchange.participants.arrivals import POISSON, Arrivals
-from shm_exchange.participants.flows import checked_flow
+from shm_exchange.participants.flows import RESTING_AT_MOST, checked_flow
 from shm_exchange.participants.ledger import fold_reports, new_ledger, open_ledger
 from shm_exchange.participants.pacer import new_pacer
 from shm_exchange.participants.portfolio import Portfolio, Traded, forget_orders, new_portfolio
@@ -37,8 +37,6 @@ from shm_exchange.participants.recorder import DONE, ENDING, READY, RUNNING, ope
 from shm_exchange.shm.segment import Segment, attach
 from shm_exchange.snapshot.slots import Snapshots
 
-RESTING_AT_MOST = 750
-"""Orders that a flow likes to have open, where its quota allows them."""
 _NAP_SECONDS = 0.001
 _LOOK_SECONDS = 0.2
 _TIMER_SLACK = 29  # PR_SET_TIMERSLACK

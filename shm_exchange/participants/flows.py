@@ -9,6 +9,12 @@ from shm_exchange.domain.errors import ConfigError
 from shm_exchange.domain.names import nearest
 
 
+MID_TICKS = 10_000
+"""Where a market begins that has no price yet."""
+RESTING_AT_MOST = 750
+"""Orders that a flow likes to have open, where its quota allows them."""
+
+
 class FlowKind(IntEnum):
     """Which kernel makes the commands."""
 

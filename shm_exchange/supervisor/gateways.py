@@ -20,7 +20,7 @@ from typing import Any, NamedTuple, Self
 from shm_exchange.client.view import MarketView, index_of
 from shm_exchange.domain.errors import ExchangeError
 from shm_exchange.participants.drive import Course
-from shm_exchange.participants.flows import FLOWS
+from shm_exchange.participants.flows import FLOWS, MID_TICKS
 from shm_exchange.participants.portfolio import Traded
 from shm_exchange.participants.recorder import READY, RUNNING, STATES, Recorder, figures_of
 from shm_exchange.runtime.pidfd import describe_exit
@@ -32,8 +32,6 @@ from shm_exchange.supervisor.wanted import Wanted, checked, free_sessions, funct
 SECONDS = 10.0
 """How long a flow goes on when nothing says when it ends."""
 _DRIVE = "shm_exchange.participants.drive:drive"
-_MID_TICKS = 10_000
-"""Where a market begins that has no price yet."""
 _LEAD_NS = 2_000_000
 _LOOK_SECONDS = 0.005
 _END_SECONDS = 10.0
@@ -194,7 +192,7 @@ def _traded(segment: Segment, symbol: str, index: int) -> Traded:
     sides = [instrument.ticks(level.price) for level in (top.bid, top.ask) if level is not None]
     if not sides and top.last is not None:
         sides = [instrument.ticks(top.last.price)]
-    mid = sum(sides) // len(sides) if sides else min(max(_MID_TICKS, instrument.min_ticks), instrument.max_ticks)
+    mid = sum(sides) // len(sides) if sides else min(max(MID_TICKS, instrument.min_ticks), instrument.max_ticks)
     return Traded(index, mid, instrument.min_ticks, instrument.max_ticks)
 
 
