@@ -55,13 +55,13 @@ class Twap(Executor):
 
     def on_market(self, market: Market) -> None:
         """Trade what is due by now, and sleep until the next slice."""
-        gap = self.over / max(1, self.slices - 1)
-        due = min(self.slices, int(market.seconds / gap + 1e-9) + 1)
+        gap_ns = max(1, int(self.over * 1e9) // max(1, self.slices - 1))
+        due = min(self.slices, (market.now_ns - market.start_ns) // gap_ns + 1)
         target = self.quantity * due // self.slices
         self.reach(market, target)
         if self.done >= self.quantity:
             return
-        slice_ns = market.start_ns + int(due * gap * 1e9)
+        slice_ns = market.start_ns + due * gap_ns
         again_ns = market.now_ns + int(_AGAIN_SECONDS * 1e9)
         market.wake_at(again_ns if due == self.slices else min(again_ns, slice_ns) if self.done < target else slice_ns)
 

@@ -22,6 +22,8 @@ from shm_exchange.layout.records import REPORT
 from shm_exchange.participants.ledger import HOLDING, fold_reports, new_ledger
 from shm_exchange.participants.quotes import Command, OpenOrder, Quote, Top, mid_of
 
+_SOON_NS = 1_000
+
 
 class Market:
     """See the module. `symbol=None` means the first symbol that the participant trades."""
@@ -207,11 +209,11 @@ class Market:
 
     def wake_in(self, seconds: float) -> None:
         """Call `on_market` so much later, whether or not anything moves; a later call takes the place of an earlier one."""
-        self.wake_at(self.now_ns + max(1, int(seconds * 1e9)))
+        self.wake_at(self.now_ns + int(seconds * 1e9))
 
     def wake_at(self, moment_ns: int) -> None:
-        """Call `on_market` at that moment of `now_ns`."""
-        self.wake_ns = moment_ns
+        """Call `on_market` at that moment of `now_ns`; at the earliest a microsecond from now, so that time goes on."""
+        self.wake_ns = max(moment_ns, self.now_ns + _SOON_NS)
 
     @property
     def seconds(self) -> float:
