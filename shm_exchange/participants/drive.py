@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import time
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -62,11 +63,13 @@ class Course(NamedTuple):
     """Leave open orders in the book at the end."""
 
 
-def drive(gateway: Gateway, course: Course, recorder: str, row: int, ledgers: str | None = None) -> int:
+def drive(gateway: Gateway, course: Course, recorder: str, row: int, ledgers: str | None = None, niceness: int = 0) -> int:
     """Follow `course` and record it in `row` of the recorder at that path; returns how many open orders were canceled at the end.
 
     ledgers: path of the table in whose same row it keeps what it holds. Begins at the moment the parent says there. Raises ExchangeError when the matcher dies, LaneFull.
     """
+    if niceness:
+        os.nice(niceness)
     ctypes.CDLL(None).prctl(_TIMER_SLACK, 1, 0, 0, 0)  # sleeps until a command is due end when they should, not up to 50 µs later
     record = open_recorder(recorder)[row : row + 1]
     with attach(gateway.name) as segment:

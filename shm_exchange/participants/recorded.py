@@ -20,7 +20,7 @@ class Replay(Behaviour):
 
     file: str = parameter("", "", "path of the file")
     speed: float = parameter(1.0, "", "times as fast as the file's clock", above=0.0)
-    session: str = parameter("", "", "only the commands of this session of the file; empty: all")
+    only: str = parameter("", "", "only the commands of this session of the file; empty: all")
     _commands: list[Command] = field(default_factory=list, init=False)
     _times: list[int] = field(default_factory=list, init=False)
     _sent: int = field(default=0, init=False)
@@ -32,9 +32,9 @@ class Replay(Behaviour):
     def on_start(self, market: Market) -> None:
         """Read it, for the instruments of this exchange."""
         flow = read_source(Path(self.file), Wish(symbol=market.symbol, instruments=market.instruments)).flow
-        if self.session and self.session not in flow.sessions:
-            raise ConfigError(f"{self.file} has no session {self.session!r}; it has {', '.join(flow.sessions)}")
-        chosen = np.array([not self.session or flow.sessions[number] == self.session for number in flow.session_of], bool)
+        if self.only and self.only not in flow.sessions:
+            raise ConfigError(f"{self.file} has no session {self.only!r}; it has {', '.join(flow.sessions)}")
+        chosen = np.array([not self.only or flow.sessions[number] == self.only for number in flow.session_of], bool)
         self._commands = flow.commands[chosen].tolist()
         if flow.time_ns is not None and chosen.any():
             times = flow.time_ns[chosen]
