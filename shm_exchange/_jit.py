@@ -45,6 +45,9 @@ if TYPE_CHECKING:
     def freeze(function: F) -> None:
         """Compile `function` for no further types: arguments are converted to those it knows, or refused."""
 
+    def load_cached(function: F) -> int:
+        """Load now what the cache holds for `function`, for all types; returns how many. A process that forks does it once for all its children."""
+
 else:
 
     def _compile(function, **options):
@@ -111,3 +114,11 @@ else:
     def freeze(function):
         if not INTERPRETED:
             function.disable_compile()
+
+    def load_cached(function):
+        if INTERPRETED:
+            return 0
+        signatures = [key[0] for key in function._cache._cache_file._load_index()]  # noqa: SLF001 (numba has no public way)
+        for signature in signatures:
+            function.compile(signature)
+        return len(signatures)

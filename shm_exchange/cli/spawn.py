@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from shm_exchange.supervisor.wanted import Wanted
 
 LIST = "list"
-TARGET_HELP = f"A flow ({', '.join(FLOWS)}), or a function as module:function; `{LIST}` says what the flows do."
+TARGET_HELP = f"A market file (market.toml), a flow ({', '.join(FLOWS)}), or a function as module:function; `{LIST}` says what the flows do."
 _REDRAW_SECONDS = 0.2
 _LINE_SECONDS = 1.0
 _INTERRUPTED = 130
@@ -39,6 +39,9 @@ def spawn(
     cores: Annotated[str | None, typer.Option(help="Pin the processes in turn to these: 0,1 or 0-3.", show_default=False)] = None,
     session: Annotated[str | None, typer.Option(help="Session names, in which {n} counts.", show_default=False)] = None,
     keep: Annotated[bool, typer.Option("--keep", help="Leave open orders in the book; else they are canceled at the end.")] = False,
+    arrivals: Annotated[str | None, typer.Option(help="How a rate is spread: poisson, or hawkes (in clusters).", show_default=False)] = None,
+    simulate: Annotated[bool, typer.Option("--simulate", help="Of a market file: in simulated time, in one thread, the same every time.")] = False,
+    example: Annotated[bool, typer.Option("--example", help="Print a market file to begin with.")] = False,
     as_json: Json = False,
 ) -> None:
     """Spawn gateway processes on a running exchange, and see what each of them measures.
@@ -47,10 +50,24 @@ def spawn(
     a cancel or a replacement like an order. A function is called as function(gateway, …), with the options that you give as its keywords.
     """
     from shm_exchange.cli.screen import Screen, table
+    from shm_exchange.cli.spawn_market import MarketWish, is_market_file, spawn_market
 
     screen = Screen(as_json=as_json)
+    if example:
+        from shm_exchange.participants.description import EXAMPLE
+
+        typer.echo(EXAMPLE, nl=False)
+        return
     if target is None:
         name, target = None, name
+    if is_market_file(target):
+        given = {"--count": count != 1, "--rate": rate, "--burst": burst, "--symbol": symbol, "--cores": cores, "--session": session}
+        for option, is_given in (given | {"--keep": keep, "--arrivals": arrivals}).items():
+            if is_given:
+                raise ConfigError(f"{option} does not go with a market file: say it of each participant, in {target}")
+        raise typer.Exit(spawn_market(MarketWish(Path(str(target)), name, seconds, orders, seed, simulate), screen))
+    if simulate:
+        raise ConfigError("--simulate needs a market file; `shm-exchange spawn --example > market.toml` makes one")
     if target == LIST:
         screen.result({"flows": {flow: FLOWS[flow].says for flow in FLOWS}})
         screen.show(table("flow", "what each gateway sends", rows=((flow, FLOWS[flow].says) for flow in FLOWS)))
@@ -61,7 +78,7 @@ def spawn(
     from shm_exchange.supervisor.wanted import Wanted, checked, parsed_cores
 
     chosen = parsed_cores(cores) if cores is not None else ()
-    wanted = Wanted(target, count, rate, burst, orders, seconds, seed, tuple(symbol or ()), chosen, session, keep)
+    wanted = Wanted(target, count, rate, burst, orders, seconds, seed, tuple(symbol or ()), chosen, session, keep, arrivals)
     checked(wanted)
     name = name or only_name()
     attach(name, populate=False).close()  # what is wrong is said before kernels are compiled

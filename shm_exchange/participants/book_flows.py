@@ -1,4 +1,4 @@
-"""The flows that look at the book: maker, taker, noise, ping. Like `flow`, but each makes one command from the touch as it is now.
+"""The flows that look at the book: maker, taker, noise, ping, zero. Like `flow`, but each makes one command from the touch as it is now.
 
 The touch comes from the snapshots, as any reader sees it. Where a side of a book is empty the walking mid stands in for it, so a flow also begins a
 market of its own. A command that has a slot is settled by `settle`, so these flows too know what they have open.
@@ -22,6 +22,10 @@ QUOTES = 3
 NOISE_ORDERS = 64
 PINGS_OPEN = 8
 """Resting pings that somebody else's order kept from being met, before they are canceled."""
+ZERO_REACH = 50
+"""Ticks from the best price of the other side within which zero intelligence places its limit orders, each as likely as any other."""
+ZERO_LIMITS, ZERO_MARKETS = 100, 15
+"""How often it enters a limit and a market order, where each of its open orders is canceled once: so it has about 85 of them open."""
 _TRIES = 8
 _POST_ONLY_SLIDE, _PROTECTED = int(Flag.POST_ONLY | Flag.SLIDE), int(Flag.PROTECTED)
 
@@ -175,6 +179,32 @@ def _ping(portfolio, reading, command, now_ns):
     return True
 
 
+@inlined
+def _draw_anything(portfolio, reading, command, now_ns):
+    """Zero intelligence (Santa Fe): limit orders at uniform distances, market orders, and cancels in proportion to what is open."""
+    tally = portfolio.tally[0]
+    choice = draw(tally, ZERO_LIMITS + ZERO_MARKETS + tally.open_count)
+    if choice >= ZERO_LIMITS + ZERO_MARKETS or tally.open_count >= tally.open_target > 0:
+        command.kind = CommandKind.CANCEL
+        if change(portfolio, command) != NIL:
+            return True
+        clear(command)
+    index = draw(tally, len(portfolio.markets))
+    market = portfolio.markets[index]
+    side = Side.BUY + draw(tally, 2)
+    _look(market, reading)
+    slot = enter(portfolio, command, side, lots(tally), now_ns)
+    enter_market(portfolio, command, slot, index)
+    if choice < ZERO_LIMITS:
+        portfolio.own[slot].rests = 1
+        away = 1 + draw(tally, ZERO_REACH)
+        _order(command, OrderType.LIMIT, TimeInForce.GTC, quotable(market, market.ask - away if side == Side.BUY else market.bid + away))
+    else:
+        portfolio.own[slot].rests = 0
+        _order(command, OrderType.MARKET, TimeInForce.IOC, 0)
+    return True
+
+
 @kernel
 def make_command(kind, portfolio, reading, commands, now_ns):
     """Make the next command of a flow in commands[0], as due at `now_ns`; 0 when nothing can be made before something is answered."""
@@ -190,6 +220,8 @@ def make_command(kind, portfolio, reading, commands, now_ns):
         made = _take(portfolio, reading, command, now_ns)
     elif kind == FlowKind.NOISE:
         made = _rustle(portfolio, reading, command, now_ns)
+    elif kind == FlowKind.ZERO:
+        made = _draw_anything(portfolio, reading, command, now_ns)
     else:
         made = _ping(portfolio, reading, command, now_ns)
     if not made:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import time
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -28,15 +29,15 @@ from shm_exchange.participants.driver import (
     Waiting,
     drive_slice,
 )
-from shm_exchange.participants.flows import checked_flow
+from shm_exchange.participants.arrivals import POISSON, Arrivals
+from shm_exchange.participants.flows import RESTING_AT_MOST, checked_flow
+from shm_exchange.participants.ledger import fold_reports, new_ledger, open_ledger
 from shm_exchange.participants.pacer import new_pacer
 from shm_exchange.participants.portfolio import Portfolio, Traded, forget_orders, new_portfolio
 from shm_exchange.participants.recorder import DONE, ENDING, READY, RUNNING, open_recorder
 from shm_exchange.shm.segment import Segment, attach
 from shm_exchange.snapshot.slots import Snapshots
 
-RESTING_AT_MOST = 750
-"""Orders that a flow likes to have open, where its quota allows them."""
 _NAP_SECONDS = 0.001
 _LOOK_SECONDS = 0.2
 _TIMER_SLACK = 29  # PR_SET_TIMERSLACK
@@ -53,6 +54,7 @@ class Course(NamedTuple):
     rate: float = 0
     """Commands a second; 0: as fast as the lane takes them."""
     burst: int = 1
+    arrivals: Arrivals = POISSON
     orders: int = 0
     """Commands in all; 0: no limit."""
     seconds: float = 0
@@ -61,30 +63,34 @@ class Course(NamedTuple):
     """Leave open orders in the book at the end."""
 
 
-def drive(gateway: Gateway, course: Course, recorder: str, row: int) -> int:
+def drive(gateway: Gateway, course: Course, recorder: str, row: int, ledgers: str | None = None, niceness: int = 0) -> int:
     """Follow `course` and record it in `row` of the recorder at that path; returns how many open orders were canceled at the end.
 
-    Begins at the moment the parent says there. Raises ExchangeError when the matcher dies, LaneFull.
+    ledgers: path of the table in whose same row it keeps what it holds. Begins at the moment the parent says there. Raises ExchangeError when the matcher dies, LaneFull.
     """
+    if niceness:
+        os.nice(niceness)
     ctypes.CDLL(None).prctl(_TIMER_SLACK, 1, 0, 0, 0)  # sleeps until a command is due end when they should, not up to 50 µs later
     record = open_recorder(recorder)[row : row + 1]
     with attach(gateway.name) as segment:
-        return _Run(gateway, course, record, segment).run()
+        instruments = len(segment.config.instruments)
+        ledger = new_ledger(instruments) if ledgers is None else open_ledger(ledgers, instruments, row)
+        return _Run(gateway, course, Recording(record["parent"], record["row"], record["latency"][0], record["service"][0], ledger), segment).run()
 
 
 class _Run:
-    def __init__(self, gateway: Gateway, course: Course, record: Records, segment: Segment) -> None:
+    def __init__(self, gateway: Gateway, course: Course, recording: Recording, segment: Segment) -> None:
         self._gateway, self._course = gateway, course
-        self._parent, self._row = record["parent"], record["row"]
+        self._parent, self._row, self._ledger = recording.parent, recording.row, recording.ledger
         window = 1 << (segment.config.lane_capacity + segment.config.report_capacity + BATCH).bit_length()
         portfolio = new_portfolio(course.traded, course.seed, course.trader, window)
         self._portfolio = Portfolio(*(plain(array) for array in portfolio))
         self._portfolio.tally["open_target"] = min(RESTING_AT_MOST, segment.config.session_orders // 2)
-        self._driving = Driving(np.zeros(1, DRIVER), new_pacer(course.rate, course.burst, course.seed << 16 ^ course.trader))
+        self._driving = Driving(np.zeros(1, DRIVER), new_pacer(course.rate, course.burst, course.seed << 16 ^ course.trader, course.arrivals))
         self._driving.driver["flow"] = checked_flow(course.flow).kind
         self._driving.driver["wanted"] = course.orders or FOR_EVER
         self._bundles = (self._portfolio, _reading(segment), _buffers(window), gateway.rings())
-        self._watched = (Recording(self._parent, self._row, record["latency"][0], record["service"][0]), Waiting(*gateway.waiting_words()))
+        self._watched = (recording, Waiting(*gateway.waiting_words()))
         cancel_all(gateway)  # what an earlier holder of the session left
         self._forget()
 
@@ -139,6 +145,7 @@ class _Run:
         self._driving.driver["next_send"] = self._driving.driver["next_answer"] = next_id
 
     def _count_fills(self, reports: Records) -> None:
+        fold_reports(self._ledger, plain(reports))
         self._row["fills"] += (reports["kind"] == EventKind.EXECUTED).sum()
 
 

@@ -21,6 +21,7 @@ from shm_exchange.domain.limits import POSITION_BITS
 from shm_exchange.layout.headers import lines
 from shm_exchange.participants.book_flows import make_command
 from shm_exchange.participants.histogram import observe
+from shm_exchange.participants.ledger import Ledger, fold_fills
 from shm_exchange.participants.pacer import advance, overdue
 from shm_exchange.participants.settle import settle
 from shm_exchange.ring.lane import submit_many
@@ -66,6 +67,7 @@ class Recording(NamedTuple):
     row: np.ndarray  # ROW[1]
     latency: np.ndarray  # i8[BUCKETS]
     service: np.ndarray  # i8[BUCKETS]
+    ledger: Ledger
 
 
 class Waiting(NamedTuple):
@@ -106,6 +108,7 @@ def _take(own, portfolio, buffers, rings, recording):
             return 0
         recording.row[0].reports_lost += reader[0].lost_last - reader[0].lost_first + 1
         return -1
+    fold_fills(recording.ledger, buffers.reports[:count])  # before they are acknowledged: else a kill between the two would lose them
     acknowledge(reader, head)
     seen_ns = monotonic_ns()
     row, lane = recording.row[0], own.next_answer >> POSITION_BITS

@@ -9,6 +9,12 @@ from shm_exchange.domain.errors import ConfigError
 from shm_exchange.domain.names import nearest
 
 
+MID_TICKS = 10_000
+"""Where a market begins that has no price yet."""
+RESTING_AT_MOST = 750
+"""Orders that a flow likes to have open, where its quota allows them."""
+
+
 class FlowKind(IntEnum):
     """Which kernel makes the commands."""
 
@@ -17,6 +23,7 @@ class FlowKind(IntEnum):
     TAKER = 3
     NOISE = 4
     PING = 5
+    ZERO = 6
 
 
 class Flow(NamedTuple):
@@ -32,6 +39,7 @@ FLOWS = {
     "taker": Flow(FlowKind.TAKER, "immediate-or-cancel and market orders against the best prices"),
     "noise": Flow(FlowKind.NOISE, "limit orders at or near the touch, and cancels of them"),
     "ping": Flow(FlowKind.PING, "one lot that rests and one that meets it: a round trip of its own"),
+    "zero": Flow(FlowKind.ZERO, "zero intelligence: limit orders at any distance, market orders, cancels, all at random"),
 }
 
 

@@ -19,8 +19,9 @@ from typing import Any, NamedTuple, Self
 
 from shm_exchange.client.view import MarketView, index_of
 from shm_exchange.domain.errors import ExchangeError
+from shm_exchange.participants.arrivals import arrivals_of
 from shm_exchange.participants.drive import Course
-from shm_exchange.participants.flows import FLOWS
+from shm_exchange.participants.flows import FLOWS, MID_TICKS
 from shm_exchange.participants.portfolio import Traded
 from shm_exchange.participants.recorder import READY, RUNNING, STATES, Recorder, figures_of
 from shm_exchange.runtime.pidfd import describe_exit
@@ -32,8 +33,6 @@ from shm_exchange.supervisor.wanted import Wanted, checked, free_sessions, funct
 SECONDS = 10.0
 """How long a flow goes on when nothing says when it ends."""
 _DRIVE = "shm_exchange.participants.drive:drive"
-_MID_TICKS = 10_000
-"""Where a market begins that has no price yet."""
 _LEAD_NS = 2_000_000
 _LOOK_SECONDS = 0.005
 _END_SECONDS = 10.0
@@ -172,6 +171,7 @@ class GatewayRun:
             trader=row,
             rate=wanted.rate or 0,
             burst=wanted.burst or 1,
+            arrivals=arrivals_of(wanted.arrivals or "poisson"),
             orders=wanted.orders or 0,
             seconds=SECONDS if endless else wanted.seconds or 0,
             keep=wanted.keep,
@@ -181,20 +181,20 @@ class GatewayRun:
         """The instruments of the flow, around the price they have now. Raises UnknownSymbol."""
         segment = self._segment
         symbols = self.wanted.symbols or tuple(instrument.symbol for instrument in segment.config.instruments)
-        return [_traded(segment, symbol, index_of(segment, symbol)) for symbol in symbols]
+        return [traded_of(segment, symbol, index_of(segment, symbol)) for symbol in symbols]
 
 
 def _seed(wanted: Wanted) -> int:
     return 1 if wanted.seed is None else wanted.seed
 
 
-def _traded(segment: Segment, symbol: str, index: int) -> Traded:
+def traded_of(segment: Segment, symbol: str, index: int) -> Traded:
     """An instrument and the price it has: the middle of its touch, one side of it, its last trade, or one of our own."""
     instrument, top = segment.config.instruments[index], MarketView(segment, symbol).top()
     sides = [instrument.ticks(level.price) for level in (top.bid, top.ask) if level is not None]
     if not sides and top.last is not None:
         sides = [instrument.ticks(top.last.price)]
-    mid = sum(sides) // len(sides) if sides else min(max(_MID_TICKS, instrument.min_ticks), instrument.max_ticks)
+    mid = sum(sides) // len(sides) if sides else min(max(MID_TICKS, instrument.min_ticks), instrument.max_ticks)
     return Traded(index, mid, instrument.min_ticks, instrument.max_ticks)
 
 

@@ -33,15 +33,29 @@ from shm_exchange.layout.records import COMMAND
 from shm_exchange.matcher.process import MatcherProcess
 from shm_exchange.matcher.rehearsal import rehearse
 from shm_exchange.matcher.step import process
+from shm_exchange.participants.description import config_for, parsed
 from shm_exchange.participants.drive import Course, drive
 from shm_exchange.participants.flow import warm_kernels
+from shm_exchange.participants.ledger import Ledgers
+from shm_exchange.participants.live import partake
 from shm_exchange.participants.portfolio import Traded
 from shm_exchange.participants.recorder import Recorder
+from shm_exchange.participants.scheduler import simulate
 from shm_exchange.pipeline import FifoQueue, Policy, Queue, RingQueue
 from shm_exchange.runtime.warm import exchange_name, this_process_compiles
 from shm_exchange.shm import attach, create
 
 _SYMBOL = "WARM"
+_MARKET = """
+[[instrument]]
+symbol = "WARM"
+[[participant]]
+behaviour = "zero"
+rate = 1000
+delay = "1us"
+[[participant]]
+behaviour = "vwap"
+"""
 
 
 class _Tour:
@@ -62,6 +76,7 @@ class _Tour:
             ("simulated traders", self.traders),
             ("gateways with a flow", self.flows),
             ("queues between stages", self.queues),
+            ("participants", self.participants),
         ]
 
     def book(self) -> None:
@@ -141,6 +156,18 @@ class _Tour:
             _use_full(RingQueue(_SYMBOL, [("key", "i8")], 1, policy=policy, write_timeout=0.001, key=key))
         with suppress(MissingExtra):
             _use_full(FifoQueue(_SYMBOL, 1, policy=Policy.TIMEOUT, write_timeout=0.001))
+
+    def participants(self) -> None:
+        """One in Python and one flow at a distance, through the gateway, and in simulated time."""
+        description = parsed(_MARKET)
+        seats = [seat for seat, _ in description.seats((_SYMBOL,), 0.05, 3)]
+        for seat in seats:
+            recorder, ledgers = Recorder(1), Ledgers(1, 1)
+            self._open.callback(recorder.close)
+            self._open.callback(ledgers.close)
+            recorder.rows["parent"]["start_ns"] = 1
+            partake(self._gateway, seat.setting, recorder.path, ledgers.path, 0)
+        simulate(config_for(description), seats, 0.05)
 
     def close(self) -> None:
         self._open.close()

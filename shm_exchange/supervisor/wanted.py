@@ -8,6 +8,7 @@ from itertools import count as counting
 from typing import Any, NamedTuple
 
 from shm_exchange.domain.errors import ConfigError, NoFreeSession, SessionInUse
+from shm_exchange.participants.arrivals import arrivals_of
 from shm_exchange.participants.flows import FLOWS, checked_flow
 from shm_exchange.runtime.affinity import checked_cores
 from shm_exchange.runtime.functions import function_name, imported
@@ -38,6 +39,8 @@ class Wanted(NamedTuple):
     """A name in which {n} counts."""
     keep: bool = False
     """Leave open orders in the book."""
+    arrivals: str | None = None
+    """How a rate is spread over time; None: Poisson."""
 
 
 def checked(wanted: Wanted) -> None:
@@ -54,6 +57,10 @@ def checked(wanted: Wanted) -> None:
         raise ConfigError(f"a burst has at least 1 command, not {wanted.burst}")
     if wanted.burst is not None and wanted.rate is None and wanted.target in FLOWS:
         raise ConfigError("bursts need a rate, which says how often they come; give one")
+    if wanted.arrivals is not None:
+        if wanted.target not in FLOWS or wanted.rate is None:
+            raise ConfigError("arrivals say how the rate of a flow is spread; give a flow and a rate")
+        arrivals_of(wanted.arrivals)
     if wanted.orders is not None and wanted.orders < 1:
         raise ConfigError(f"{wanted.orders} orders are none; send at least 1")
     if wanted.seconds is not None and not 0 < wanted.seconds < math.inf:
@@ -99,12 +106,15 @@ def function_arguments(wanted: Wanted) -> dict[str, Any]:
 
 def free_sessions(segment: Segment, wanted: Wanted) -> list[str]:
     """Names of the sessions to be, all of which can be had now. Raises SessionInUse, NoFreeSession, ConfigError."""
-    owners, tails = segment.array("owner"), segment.array("report_tails")
-    lanes = {
-        bytes(owners["session"][number - 1]).decode(): number for number in range(1, segment.config.max_sessions + 1) if owners["session"][number - 1]
-    }
+    names = _names(wanted, {session for session, number in _lanes(segment).items() if segment.is_held(number)})
+    check_sessions(segment, names)
+    return names
+
+
+def check_sessions(segment: Segment, names: list[str]) -> None:
+    """Raises SessionInUse where one of these sessions is held by somebody, NoFreeSession where there is no room for all of them."""
+    owners, tails, lanes = segment.array("owner"), segment.array("report_tails"), _lanes(segment)
     alive = {session for session, number in lanes.items() if segment.is_held(number)}
-    names = _names(wanted, alive)
     for name in names:
         if name in alive:
             pid = int(owners["pid"][lanes[name] - 1])
@@ -119,7 +129,14 @@ def free_sessions(segment: Segment, wanted: Wanted) -> list[str]:
             f"exchange {segment.name!r} has room for {room} more gateways, not for {len(names)}: {kept} of its "
             f"{segment.config.max_sessions} sessions are taken, by living gateways or by open orders; {cure}"
         )
-    return names
+
+
+def _lanes(segment: Segment) -> dict[str, int]:
+    """Lane numbers by the sessions that own them."""
+    owners = segment.array("owner")
+    return {
+        bytes(owners["session"][number - 1]).decode(): number for number in range(1, segment.config.max_sessions + 1) if owners["session"][number - 1]
+    }
 
 
 def _names(wanted: Wanted, alive: set[str]) -> list[str]:

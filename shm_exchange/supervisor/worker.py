@@ -37,12 +37,17 @@ class _Terminated(BaseException):
 def main() -> int:
     """Call the function; 0 when it returned."""
     request, answer = map(int, sys.argv[1:])
+    head, _, payload = memory_bytes(request).partition(b"\n")
+    os.close(request)
+    return work(Task(*json.loads(head)), payload, answer)
+
+
+def work(task: Task, payload: bytes, answer: int) -> int:
+    """Do a task in this process, and leave what comes of it in the memory file `answer`; the exit status."""
     faulthandler.enable(answer)
     signal.signal(signal.SIGTERM, _terminate)
     try:
-        head, _, payload = memory_bytes(request).partition(b"\n")
-        os.close(request)
-        _write(answer, pickle.dumps(_call(Task(*json.loads(head)), payload), protocol=5))
+        _write(answer, pickle.dumps(_call(task, payload), protocol=5))
     except SystemExit as leaving:
         return _left(leaving, answer)
     except _Terminated:
