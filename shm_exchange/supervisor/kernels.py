@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from shm_exchange.client import BookReplica, EventFeed, Gateway, MarketView
+from shm_exchange.client.settled import Settled
 from shm_exchange.domain.config import ExchangeConfig, TermStart
 from shm_exchange.domain.enums import Side
 from shm_exchange.domain.errors import Empty, MissingExtra
@@ -133,6 +134,7 @@ class _Tour:
             view.depth()
             feed.poll()
             feed.poll_array()
+            Settled(self._segment).until()
             asyncio.run(_wait_for_nothing(feed))
 
     def replica(self) -> None:
