@@ -4,25 +4,23 @@
                              ├▶ queue 2 ─▶ submit ─▶ shard 2 ─▶ reports ─┼▶ every symbol in its order
                              └▶ queue 3 ─▶ submit ─▶ shard 3 ─▶ reports ─┘
 
-Each shard has its own lane of the one session "front", and one thread that uses it.
+One exchange in shards: each has its own lane of the one session "front", and one thread that uses it.
 """
 
 from __future__ import annotations
 
 import os
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from shm_exchange.cli.pipeline_run import DRAIN_SECONDS, Line, Ready, joined
 from shm_exchange.client import Gateway
+from shm_exchange.client.sharded_gateway import ShardedGateway
 from shm_exchange.domain.enums import EventKind
 from shm_exchange.domain.instrument import Instrument
 from shm_exchange.participants.balance import Groups, NewOrder, OrderCheck, orders
 from shm_exchange.participants.clear import check_matcher
 from shm_exchange.pipeline import PipelineMetrics, WorkerPool
-
-if TYPE_CHECKING:
-    from shm_exchange.supervisor.exchange import Exchange
 
 SHARDS = 3
 SYMBOLS = ("ACME", "GLOBEX", "HOOLI", "INITECH", "STARK", "UMBRELLA")
@@ -41,28 +39,28 @@ class Wishes(NamedTuple):
 
 
 class Shards:
-    """A matcher for each group, and the lane of the session "front" to it."""
+    """One exchange with a matcher for each group, and each group's lane of the session "front"."""
 
     def __init__(self, groups: Groups, stack: ExitStack) -> None:
         from shm_exchange.supervisor.exchange import Exchange
+        from shm_exchange.supervisor.sharded import ShardedExchange
 
-        self.exchanges: list[Exchange] = []
-        self.fronts: list[Gateway] = []
-        for group in range(groups.count):
-            instruments = [Instrument(symbol) for symbol in groups.symbols_of(group)]
-            name = f"balancer-{os.getpid()}-{group + 1}"
-            self.exchanges.append(stack.enter_context(Exchange.start(name, instruments, **_SIZES)))
-            self.fronts.append(stack.enter_context(Gateway.attach(name, session="front")))
+        name, homes = f"balancer-{os.getpid()}", {symbol: groups.group_of(symbol) for symbol in SYMBOLS}
+        exchange = stack.enter_context(Exchange.start(name, [Instrument(symbol) for symbol in SYMBOLS], shards=homes, **_SIZES))
+        front = stack.enter_context(Gateway.attach(name, session="front"))
+        assert isinstance(exchange, ShardedExchange)
+        assert isinstance(front, ShardedGateway)
+        self.exchange, self.fronts = exchange, front.shards
 
     @property
     def trades(self) -> list[int]:
         """Of each shard."""
-        return [int(exchange.status()["trades"]) for exchange in self.exchanges]
+        return [int(shard.status()["trades"]) for shard in self.exchange.shards]
 
     @property
     def holds(self) -> bool:
         """Whether the books of all are what they must be."""
-        return all([exchange.verify().holds for exchange in self.exchanges])  # noqa: C419 (each is asked)
+        return self.exchange.verify().holds
 
 
 class Submit:
