@@ -6,6 +6,7 @@ import os
 import random
 import signal
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -144,7 +145,8 @@ def test_killed_at_any_moment(kind: str, trace: Path) -> None:
             while not over.wait(draws.random() / 20):
                 worker = draws.choice(pool.metrics().workers)
                 if worker.pid is not None and worker.alive:
-                    os.kill(worker.pid, signal.SIGKILL)
+                    with suppress(ProcessLookupError):  # it was killed just before
+                        os.kill(worker.pid, signal.SIGKILL)
 
         hunter = threading.Thread(target=hunt)
         hunter.start()
