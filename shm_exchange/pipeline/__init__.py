@@ -3,10 +3,11 @@
 policy   what a full queue does          queue    the interface all queues share          tick      the record of a feed
 pool     workers behind one queue        pipeline stages joined by queues                 monitor   a look at either
 fan      one way into many workers       team     members, replaced when killed           body      what a worker does, item by item
-local    between threads and tasks       ring     records between processes
+local    between threads and tasks       ring     records between processes               fifo      objects between processes
 """
 
 from shm_exchange.pipeline.exposition import exposition
+from shm_exchange.pipeline.fifo import FifoQueue
 from shm_exchange.pipeline.local import LocalQueue
 from shm_exchange.pipeline.metrics import PipelineMetrics, PoolMetrics, SourceMetrics, WorkerMetrics
 from shm_exchange.pipeline.monitor import Monitor
@@ -22,6 +23,7 @@ __all__ = [
     "TICK",
     "Address",
     "Consumer",
+    "FifoQueue",
     "Figures",
     "LocalQueue",
     "Monitor",

@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from shm_exchange.domain.errors import Closed, ConfigError
 from shm_exchange.pipeline.policy import Policy
@@ -47,7 +48,7 @@ class RingQueue(Queue[Any]):
     def __init__(
         self,
         name: str,
-        dtype: np.dtype[Any] | str,
+        dtype: DTypeLike,
         maxsize: int,
         *,
         policy: str = Policy.BLOCK,

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from shm_exchange.domain.errors import Closed, ConfigError, Empty
+from shm_exchange.pipeline.parking import wake_at
 from shm_exchange.pipeline.policy import Policy
 from shm_exchange.pipeline.queue import Consumer, Producer, Put
 from shm_exchange.pipeline.ring_kernels import (
@@ -26,7 +27,6 @@ from shm_exchange.pipeline.ring_kernels import (
     put_waiting,
     take_over,
     take_waiting,
-    wake_at,
 )
 from shm_exchange.pipeline.ring_keys import finish_keys, put_keys, take_keys, take_over_keys
 from shm_exchange.pipeline.ring_layout import CONSUMER_BYTE, GONE, HERE, WORD, RingMemory, address

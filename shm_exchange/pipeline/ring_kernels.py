@@ -19,7 +19,6 @@ from shm_exchange._intrinsics import (
     exchange,
     fence_full,
     futex_wait,
-    futex_wake,
     load_acquire,
     load_relaxed,
     pause,
@@ -31,6 +30,7 @@ from shm_exchange._intrinsics import (
 from shm_exchange._jit import inlined, kernel
 from shm_exchange.domain.limits import CACHE_LINE
 from shm_exchange.layout.headers import PARKED
+from shm_exchange.pipeline.parking import wake
 from shm_exchange.pipeline.ring_layout import GONE, HEAD, NUMBER_WORDS, READER, TAIL, WORD, WORD_BYTES
 
 PRODUCER = np.dtype(
@@ -86,14 +86,6 @@ def copy_words(source, target, words):
     """Copy an item; every word is really read once, and never torn."""
     for index in range(words):
         store_relaxed(record_at(target + index * WORD_BYTES, WORD), "value", load_relaxed(record_at(source + index * WORD_BYTES, WORD), "value"))
-
-
-@inlined
-def wake(parked_address):
-    """Wake who sleeps on a PARKED, if somebody does."""
-    parked = record_at(parked_address, PARKED)
-    if load_relaxed(parked, "parked") != 0 and exchange(parked, "parked", 0) != 0:
-        futex_wake(parked_address)
 
 
 @inlined
@@ -276,10 +268,3 @@ def await_items(consumer_address, park_ns):
     if not _any_waiting(own):
         futex_wait(own.reader_parked, 1, park_ns)
     exchange(parked, "parked", 0)
-
-
-@kernel
-def wake_at(parked_address):
-    """Wake who sleeps on a PARKED: this end leaves."""
-    fence_full()  # (G) and (I)
-    wake(parked_address)

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from shm_exchange._intrinsics import fence_acquire, fence_full, fence_release, load_acquire, load_relaxed, record_at, store_relaxed, store_release
 from shm_exchange._jit import inlined, kernel
+from shm_exchange.pipeline.parking import wake
 from shm_exchange.pipeline.ring_kernels import (
     CONSUMER,
     PRODUCER,
@@ -24,7 +25,6 @@ from shm_exchange.pipeline.ring_kernels import (
     lane_head,
     lane_tail,
     see_size,
-    wake,
 )
 from shm_exchange.pipeline.ring_layout import DIRTY, HEAD, KEY, KEY_BYTES, LATEST, TAIL, WORD, WORD_BYTES
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from shm_exchange._intrinsics import fence_acquire, fence_full, fence_release, load_acquire, load_relaxed, record_at, store_relaxed, store_release
 from shm_exchange._jit import inlined, kernel
+from shm_exchange.pipeline.parking import wake
 from shm_exchange.pipeline.ring_kernels import (
     CONSUMER,
     PRODUCER,
@@ -22,7 +23,6 @@ from shm_exchange.pipeline.ring_kernels import (
     see_size,
     skip_on,
     slot_at,
-    wake,
 )
 from shm_exchange.pipeline.ring_layout import NUMBER_WORDS, TAIL, WORD, WORD_BYTES
 

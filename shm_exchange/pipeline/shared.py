@@ -7,6 +7,7 @@ because locks belong to an open.
 
 from __future__ import annotations
 
+import ctypes
 import mmap
 import os
 import secrets
@@ -53,6 +54,10 @@ class SharedFile:
     def rows(self, offset: int, dtype: np.dtype[Any], count: int) -> Rows:
         """Records that lie in it. `offset` comes from a Plan."""
         return np.frombuffer(self._map, dtype, count, offset)
+
+    def array(self, offset: int, count: int) -> ctypes.Array[ctypes.c_ubyte]:
+        """Bytes that lie in it, for a library that takes them so."""
+        return (ctypes.c_ubyte * count).from_buffer(self._map, offset)
 
     def lock_file(self) -> LockFile:
         """An open of its own for an end that lives and dies. Raises Closed when this process has let the file go."""

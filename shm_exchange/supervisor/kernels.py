@@ -14,12 +14,14 @@ import threading
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 
 from shm_exchange.client import BookReplica, EventFeed, Gateway, MarketView
 from shm_exchange.domain.config import ExchangeConfig, TermStart
 from shm_exchange.domain.enums import Side
+from shm_exchange.domain.errors import Empty, MissingExtra
 from shm_exchange.domain.instrument import Instrument
 from shm_exchange.engine.apply import apply
 from shm_exchange.engine.check import book_hash, check_book, state_hash
@@ -35,6 +37,7 @@ from shm_exchange.participants.drive import Course, drive
 from shm_exchange.participants.flow import warm_kernels
 from shm_exchange.participants.portfolio import Traded
 from shm_exchange.participants.recorder import Recorder
+from shm_exchange.pipeline import FifoQueue, Policy, Queue, RingQueue
 from shm_exchange.runtime.warm import exchange_name, this_process_compiles
 from shm_exchange.shm import attach, create
 
@@ -58,6 +61,7 @@ class _Tour:
             ("replica of the book", self.replica),
             ("simulated traders", self.traders),
             ("gateways with a flow", self.flows),
+            ("queues between stages", self.queues),
         ]
 
     def book(self) -> None:
@@ -132,6 +136,12 @@ class _Tour:
         recorder.rows["parent"]["start_ns"] = 1
         drive(self._gateway, Course("random", [Traded(0, 100)], orders=10), recorder.path, 0)
 
+    def queues(self) -> None:
+        for policy, key in ((Policy.TIMEOUT, None), (Policy.DROP_OLDEST, None), (Policy.CONFLATE, "key")):
+            _use_full(RingQueue(_SYMBOL, [("key", "i8")], 1, policy=policy, write_timeout=0.001, key=key))
+        with suppress(MissingExtra):
+            _use_full(FifoQueue(_SYMBOL, 1, policy=Policy.TIMEOUT, write_timeout=0.001))
+
     def close(self) -> None:
         self._open.close()
 
@@ -154,6 +164,17 @@ async def _wait_for_nothing(feed: EventFeed) -> None:
     with suppress(TimeoutError):
         async with asyncio.timeout(0.001):
             await feed.wait_async()
+
+
+def _use_full(queue: Queue[Any]) -> None:
+    """Two items into a queue that has room for one, and out again until there are none."""
+    with queue, queue.producer() as producer, queue.consumer() as consumer:
+        producer.put((1,))
+        producer.put((1,))
+        consumer.get()
+        consumer.done()
+        with suppress(Empty):
+            consumer.get(0.001)
 
 
 def _announce(name: str, done: int, total: int) -> None:
