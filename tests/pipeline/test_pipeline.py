@@ -211,7 +211,7 @@ def test_what_does_not_end_is_given_up_and_counted() -> None:
     assert stage.total_dropped == stage.items_produced > 5
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", [pytest.param(1, marks=pytest.mark.long), 2])
 def test_stages_as_processes(workers: int, trace: Path) -> None:
     pipeline = Pipeline("p")
     before, after = pipeline.queue("before", maxsize=8), pipeline.queue("after", maxsize=8)

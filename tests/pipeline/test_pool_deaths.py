@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 KINDS: dict[str, dict[str, Any]] = {"rings": {"dtype": RECORD}, "fifos": {}}
 kinds = pytest.mark.parametrize("kind", KINDS)
+mostly_rings = pytest.mark.parametrize("kind", ["rings", pytest.param("fifos", marks=pytest.mark.long)])
 
 
 def _put(pool: WorkerPool, kind: str, *items: Item) -> None:
@@ -47,7 +48,7 @@ def test_an_item_is_tried_again(kind: str, trace: Path) -> None:
     assert killed != metrics.workers[0].pid
 
 
-@kinds
+@mostly_rings
 def test_or_it_is_counted(kind: str, trace: Path, caplog: pytest.LogCaptureFixture) -> None:
     with WorkerPool(handlers.work, num_workers=1, on_death="count", **KINDS[kind]) as pool:
         _put(pool, kind, *_numbered(trace, {2: "hang once"}, 3))
@@ -62,7 +63,7 @@ def test_or_it_is_counted(kind: str, trace: Path, caplog: pytest.LogCaptureFixtu
     assert "was in the hand of a killed worker; it is dropped" in caplog.text
 
 
-@kinds
+@mostly_rings
 def test_an_item_that_kills_again_and_again_is_dropped(kind: str, trace: Path, caplog: pytest.LogCaptureFixture) -> None:
     with WorkerPool(handlers.work, num_workers=1, **KINDS[kind]) as pool:
         _put(pool, kind, *_numbered(trace, {1: "die"}, 2))
@@ -76,7 +77,7 @@ def test_an_item_that_kills_again_and_again_is_dropped(kind: str, trace: Path, c
     assert str(trace) in caplog.text
 
 
-@kinds
+@mostly_rings
 def test_others_go_on_meanwhile(kind: str, trace: Path) -> None:
     """Two workers, one of which dies three times: nothing of the other is lost or done twice, nor any order of a key."""
     other = trace.parent / "other"
@@ -94,7 +95,7 @@ def test_others_go_on_meanwhile(kind: str, trace: Path) -> None:
     assert metrics.total_processed == 40
 
 
-@kinds
+@mostly_rings
 def test_a_worker_that_is_killed_while_it_waits_is_replaced(kind: str, trace: Path) -> None:
     with WorkerPool(handlers.work, num_workers=1, **KINDS[kind]) as pool:
         pid = pool.metrics().workers[0].pid
