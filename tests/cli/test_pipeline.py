@@ -184,6 +184,13 @@ def test_what_makes_no_sense_is_an_error_before_anything_runs(arguments: tuple[s
     assert words in str(done.exception)
 
 
+def test_a_feed_that_never_comes_is_a_failure() -> None:
+    done = call("pipeline", "aggregator", "--feed", "Nobody=ws://127.0.0.1:1", "--seconds", "0.1")
+    assert done.returncode == 1
+    assert "ConnectionRefusedError" in done.stderr
+    assert "quotes_came failed" in done.stderr
+
+
 def test_errors_are_one_line() -> None:
     done = call("pipeline", "aggregator", "--quotes", "/nowhere.csv")
     assert done.returncode == 1
