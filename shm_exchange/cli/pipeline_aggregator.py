@@ -265,7 +265,8 @@ class Paper(Aggregator):
     def figures(self) -> dict[str, Any]:
         """As Ready says."""
         feeds = {venue: feed.figures()._asdict() for (venue, _), feed in zip(self.wishes.feeds, self._feeds, strict=True)}
-        return {**self.found(), "profit": round(self._earned, 9), "feeds": feeds or None, "checks": {}}
+        checks = {"quotes_came": self.book.updates > 0 and all(feed.figures().ticks for feed in self._feeds)}
+        return {**self.found(), "profit": round(self._earned, 9), "feeds": feeds or None, "checks": checks}
 
 
 def _venue_ticks(venue: str, feed: MarketFeed) -> Iterator[VenueTick]:

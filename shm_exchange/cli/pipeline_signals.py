@@ -163,7 +163,9 @@ class Signals(Ready):
             "cash_and_positions_sum_to_zero": not cash and not any(positions.values()),
             "book_check": self._exchange.verify().holds,
         }
-        if not self._wishes.feed and self._ticks >= len(GOLDEN):
+        if self._feed is not None:
+            checks["ticks_came"] = self._feed.figures().ticks > 0
+        elif self._ticks >= len(GOLDEN):
             checks["golden"] = tuple(self._golden["signals"]) == GOLDEN_SIGNALS and tuple(self._golden["executed"]) == GOLDEN_EXECUTED
         return {
             "ticks": self._ticks,

@@ -13,4 +13,10 @@ flows      the flows that `spawn` knows by name       book_flows  those of them 
 drive      `drive`: a gateway with a flow             driver      its loop, as a kernel in slices
 pacer      when commands are due: an open loop        recorder    what it measures, in shared memory
 memory     records that processes share by a path
+
+signals    ticks into trades, stage by stage          quote_book  the newest quotes of all venues
+arbitrage  two legs at once, and what one leaves      balance     groups of symbols, and the proof of their order
+market_feed  the ticks of an exchange                 quoting     a bid and an ask kept in a book
+holdings   positions, cash, profit                    taking      an order that trades at once, followed to its end
+venues     market makers that disagree                recorded    quotes in a file
 """

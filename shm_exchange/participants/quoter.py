@@ -58,7 +58,7 @@ class Quoter:
         symbol = self._instrument.symbol
         if (order_id := self._open.get(side)) is not None:
             answer = self._await(self._gateway.replace(order_id, price=there, quantity=quantity, reinsert=True, symbol=symbol))
-            if answer.kind is not EventKind.REJECTED:
+            if answer.kind is not EventKind.REJECTED:  # it may have traded and be gone
                 return
         self._open.pop(side, None)
         order_id = self._gateway.limit(symbol, side, price=there, quantity=quantity)
@@ -84,5 +84,3 @@ class Quoter:
         if report.kind is EventKind.EXECUTED:
             assert report.side is not None and report.quantity is not None and report.price is not None
             self.holdings.fill(report.symbol, report.side, report.quantity, report.price)
-            if report.leaves_lots == 0 and self._open.get(report.side) == report.order_id:
-                del self._open[report.side]

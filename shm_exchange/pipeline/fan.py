@@ -18,9 +18,11 @@ import numpy as np
 
 from shm_exchange.domain.errors import Closed, ConfigError
 from shm_exchange.pipeline.fields import Reading, reading, reading_name, stable_hash
+from shm_exchange.pipeline.fifo import FifoQueue
 from shm_exchange.pipeline.local import LocalQueue
 from shm_exchange.pipeline.policy import Policy, checked_policy
 from shm_exchange.pipeline.queue import Address, Figures, Producer, Put, Queue
+from shm_exchange.pipeline.ring import RingQueue
 from shm_exchange.pipeline.table import SharedTable
 
 FAN = np.dtype([("over", "i8")])
@@ -181,8 +183,6 @@ def new_queue(plan: Plan, name: str, maxsize: int, producers: int, processes: bo
     policy, write_timeout = plan.policy, plan.write_timeout
     key = plan.key if policy is Policy.CONFLATE else None
     if plan.dtype is not None:
-        from shm_exchange.pipeline.ring import RingQueue
-
         if not (key is None or isinstance(key, str)):
             raise ConfigError(
                 f"{plan.name!r} conflates records, which a ring tells apart by a field of their dtype; give its name as key, not {key!r}"
@@ -192,8 +192,6 @@ def new_queue(plan: Plan, name: str, maxsize: int, producers: int, processes: bo
     if callable(key) or (key is not None and ":" in key):
         key = reading(key)
     if processes:
-        from shm_exchange.pipeline.fifo import FifoQueue
-
         return FifoQueue(name, maxsize, policy=policy, write_timeout=write_timeout, key=key)
     return LocalQueue(name, maxsize, policy=policy, write_timeout=write_timeout, key=key)
 

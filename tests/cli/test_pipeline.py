@@ -30,20 +30,21 @@ def holding(*arguments: str) -> dict[str, Any]:
     return found
 
 
-def test_signals_end_with_the_golden_result() -> None:
-    found = holding("signals", "--ticks", "7")
-    assert found["golden"] == {"signals": [42050, 42100, 42150, 42200], "executed": [42150]}
-    assert (found["ticks"], found["signals"], found["skipped"], found["executed"]) == (7, 4, 3, 1)
-    assert found["holdings"]["positions"] == {"BTC": "0.394"}
-    assert found["profit"] == pytest.approx(0.394 * (42180 - 42150.5))
-    assert set(found["checks"]) >= {"nothing_lost", "golden", "cash_and_positions_sum_to_zero", "book_check"}
-
-
-def test_signals_walk_on_after_the_golden_list() -> None:
+def test_signals_begin_with_the_golden_result_and_walk_on() -> None:
     found = holding("signals", "--ticks", "400", "--seed", "3")
+    assert found["golden"] == {"signals": [42050, 42100, 42150, 42200], "executed": [42150]}
+    assert set(found["checks"]) >= {"nothing_lost", "golden", "cash_and_positions_sum_to_zero", "book_check"}
     assert found["ticks"] == 400
     assert found["signals"] > found["executed"] > 1
     assert [stage["name"] for stage in found["metrics"]["stages"]] == ["enrich", "signal", "risk", "size", "execute"]
+
+
+@pytest.mark.long
+def test_signals_of_the_golden_list_alone() -> None:
+    found = holding("signals", "--ticks", "7")
+    assert (found["ticks"], found["signals"], found["skipped"], found["executed"]) == (7, 4, 3, 1)
+    assert found["holdings"]["positions"] == {"BTC": "0.394"}
+    assert found["profit"] == pytest.approx(0.394 * (42180 - 42150.5))
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +62,7 @@ def test_signals_of_a_feed(server: ServerProcess) -> None:
 
 
 def test_the_aggregator_takes_the_golden_arbitrage_and_more() -> None:
-    found = holding("aggregator", "--seconds", "1.5")
+    found = holding("aggregator", "--seconds", "0.5")
     first = found["first"]
     assert (first["buy_venue"], first["buy_price"], first["sell_venue"], first["sell_price"]) == ("Binance", 42001, "Coinbase", 42005)
     assert found["opportunities"] >= found["arbitrageur"]["taken"] > 1
@@ -91,6 +92,7 @@ def test_the_aggregator_reads_recorded_quotes(tmp_path: Path) -> None:
     assert found["best"]["BTC"] == {"bid": {"venue": "Kraken", "price": 42003, "size": 1}, "ask": {"venue": "Kraken", "price": 42004, "size": 1}}
 
 
+@pytest.mark.long
 def test_the_aggregator_of_feeds(server: ServerProcess) -> None:
     url = f"ws://127.0.0.1:{server.port}"
     found = holding("aggregator", "--feed", f"One={url}", "--feed", f"Two={url}", "--ticks", "50")
@@ -108,7 +110,7 @@ def test_the_balancer_keeps_the_order_of_every_symbol() -> None:
 
 def test_a_monitor_warns_counts_and_tells_a_scraper(tmp_path: Path) -> None:
     path = tmp_path / "metrics.prom"
-    arguments = ("pipeline", "monitor", "signals", "--seconds", "2.5", "--warn-above", "10", "--metrics-file", str(path), "--port", "0", "--json")
+    arguments = ("pipeline", "monitor", "signals", "--seconds", "1.6", "--warn-above", "10", "--metrics-file", str(path), "--port", "0", "--json")
     with Running(*arguments) as program:
         url = program.hear("the metrics are at").split()[-1]
         program.hear("ticks ")
@@ -180,6 +182,13 @@ def test_what_makes_no_sense_is_an_error_before_anything_runs(arguments: tuple[s
     done = CliRunner().invoke(app, arguments)
     assert isinstance(done.exception, ConfigError)
     assert words in str(done.exception)
+
+
+def test_a_feed_that_never_comes_is_a_failure() -> None:
+    done = call("pipeline", "aggregator", "--feed", "Nobody=ws://127.0.0.1:1", "--seconds", "0.1")
+    assert done.returncode == 1
+    assert "ConnectionRefusedError" in done.stderr
+    assert "quotes_came failed" in done.stderr
 
 
 def test_errors_are_one_line() -> None:

@@ -70,6 +70,10 @@ def test_an_empty_side_is_no_quote_and_a_used_one_is_forgotten() -> None:
     book.forget("BTC", ("A", "nowhere"))
     assert book.opportunity("BTC") is None
     assert book.best_ask("BTC") is None
+    for quotes in ({"A": (math.nan, math.nan), "B": (20.0, math.nan), "C": (math.nan, 10.0)}, {"A": (math.nan, 10.0), "B": (20.0, 30.0)}):
+        found = book_of(quotes).opportunity("BTC")
+        assert found is not None
+        assert found.edge == 10
 
 
 _quote = st.tuples(st.integers(1, 20), st.integers(1, 20))
@@ -134,6 +138,13 @@ def test_what_cannot_be_traded_back_is_carried() -> None:
     assert trader.positions == {"BTC": 3}
     assert trader.profit({"BTC": Decimal(101)}) == -400 + 99 + 303
     assert trader.figures()["positions"] == {"BTC": "3"}
+
+
+def test_trading_back_asks_for_no_price_that_there_is_not() -> None:
+    a = Played([("fill", "4", "5")], [("fill", "4", "4")], instrument=BTC)
+    done: Any = arbitrageur(a, Played([("cancel",)], instrument=BTC)).take(GIVEN)
+    assert (done.unwound, done.carried) == (4, 0)
+    assert a.sent[1] == ("BTC", Side.SELL, 1, 4)
 
 
 def test_nothing_there_any_more_and_nothing_to_take() -> None:

@@ -58,6 +58,10 @@ def test_repeats_holes_and_strays_are_found() -> None:
             check.look(0, "A", number)
         assert check.out_of_order
     check = OrderCheck()
+    for number in (1, 3, 2):
+        check.look(0, "A", number)
+    assert check.counts() == {"A": 3}
+    check = OrderCheck()
     check.look(0, "A", 1)
     check.look(1, "A", 2)
     assert (check.out_of_order, check.astray, check.holds) == (0, 1, False)

@@ -92,7 +92,7 @@ def test_quotes_trades_and_their_times(exchange: Exchange, maker: Gateway, taker
 
 
 def test_a_command_that_trades_with_many_is_one_tick(maker: Gateway, taker: Gateway, feed: MarketFeed) -> None:
-    for price in ("100", "100", "100.5"):
+    for price in ("100.5", "100", "100"):  # the last makes the best two
         maker.limit("ACME", Side.SELL, price=price, quantity=1)
     quotes = feed.poll()
     while not quotes or quotes[-1].ask_size != 2:

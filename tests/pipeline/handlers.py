@@ -126,3 +126,15 @@ def kept_or_hang_once(path: str, number: int) -> int:
     """A stage whose first worker hangs at item 3 until it is killed."""
     work(Item(number, "hang once" if number == 3 else "note", path))
     return number
+
+
+def numbered(first: int, count: int, path: str) -> Iterator[np.ndarray[Any, np.dtype[np.void]]]:
+    """A source of records."""
+    for number in range(first, first + count):
+        yield Item(number, path=path).record()
+
+
+def passed_on(record: Any) -> Any:
+    """A stage of records."""
+    work(record)
+    return record

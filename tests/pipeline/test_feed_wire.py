@@ -139,6 +139,8 @@ def test_gaps_by_sequences() -> None:
     for symbol, sequence in (("A", 1), ("A", 2), ("B", 3)):  # A began anew, of B nothing is missing
         gaps.look(numbered(symbol, sequence))
     assert (gaps.gaps, gaps.missed) == (3, 5)
+    gaps.look(numbered("A", 5))  # behind 2, however far A had come before
+    assert (gaps.gaps, gaps.missed) == (4, 7)
 
 
 def test_gaps_without_sequences() -> None:

@@ -211,7 +211,7 @@ def test_what_does_not_end_is_given_up_and_counted() -> None:
     assert stage.total_dropped == stage.items_produced > 5
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", [pytest.param(1, marks=pytest.mark.long), 2])
 def test_stages_as_processes(workers: int, trace: Path) -> None:
     pipeline = Pipeline("p")
     before, after = pipeline.queue("before", maxsize=8), pipeline.queue("after", maxsize=8)
@@ -222,6 +222,22 @@ def test_stages_as_processes(workers: int, trace: Path) -> None:
     assert sorted(handlers.notes(trace)) == list(range(0, 100, 2))
     assert [stage.total_processed for stage in metrics.stages] == [50, 50]
     assert os.getpid() not in {pid for _, pid in handlers.traces(trace)}
+
+
+def test_records_through_rings_with_several_producers(trace: Path) -> None:
+    """Two sources into one ring, and two workers into the next: each of them has a lane, and the order of each is kept."""
+    got: list[int] = []
+    pipeline = Pipeline("p")
+    before = pipeline.queue("before", maxsize=8, dtype=handlers.RECORD, policy="credit")
+    after = pipeline.queue("after", maxsize=8, dtype=handlers.RECORD)
+    for name, first in (("even", 0), ("odd", 100)):
+        pipeline.source(name, handlers.numbered, output=before, arguments=(first, 30, str(trace)))
+    pipeline.stage("pass on", handlers.passed_on, input=before, output=after, workers=2, by="number", process=True)
+    pipeline.sink("keep", lambda record: got.append(int(record["number"])), input=after)
+    metrics = run(pipeline)
+    assert [stage.total_processed for stage in metrics.stages] == [60, 60]
+    assert sorted(got) == [*range(30), *range(100, 130)]
+    assert metrics.queues[0].high_water <= 8
 
 
 def test_processes_between_threads(trace: Path) -> None:

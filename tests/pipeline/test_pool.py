@@ -221,6 +221,19 @@ def test_what_is_refused_is_counted_apart(caplog: pytest.LogCaptureFixture) -> N
     assert caplog.text.count("items are being dropped") == 1
 
 
+@pytest.mark.parametrize("kind", ["threads", "rings"])
+def test_the_newest_of_each_key_is_handled(kind: str, trace: Path) -> None:
+    paths = [str(trace.parent / f"key-{key}") for key in range(3)]
+    with WorkerPool(handlers.work, num_workers=1, policy="conflate", key="path", maxsize=3, **KINDS[kind]) as pool:
+        for number in range(30):
+            pool.put(_as(kind, Item(number, path=paths[number % 3])))
+        metrics = pool.stop(PATIENCE)
+    adds_up(metrics)
+    assert [handlers.notes(path)[-1] for path in paths] == [27, 28, 29]
+    assert (metrics.items_produced, metrics.total_dropped) == (30, 0)
+    assert metrics.total_processed + metrics.conflated == 30
+
+
 def test_a_queue_warns_once_for_each_excursion(caplog: pytest.LogCaptureFixture) -> None:
     turns = threading.Semaphore(0)
 
