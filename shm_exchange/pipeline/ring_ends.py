@@ -128,16 +128,18 @@ class RingProducer(Producer[Any]):
         if not self._own_address:
             raise Closed(f"this producer of queue {self._kind.terms.name!r} was closed")
         self._check_consumer()
+        while (count := self._put_now(place, rows)) < 0:
+            if not self._lock.is_held(CONSUMER_BYTE):
+                raise self._no_consumer()
+            time.sleep(0)  # another has come, and is about to say so
+        return count
+
+    def _put_now(self, place: int, rows: Rows) -> int:
         if self._keys is not None:
             numbers = self._keys.numbers(rows)
-            count = put_keys(self._own_address, place, address(numbers), len(numbers))
-        elif self._kind.terms.policy is Policy.DROP_OLDEST:
-            count = put_newest(self._own_address, place, len(rows))
-        else:
-            count = put_waiting(self._own_address, place, len(rows))
-        if count < 0:
-            raise self._no_consumer()
-        return int(count)
+            return int(put_keys(self._own_address, place, address(numbers), len(numbers)))
+        put = put_newest if self._kind.terms.policy is Policy.DROP_OLDEST else put_waiting
+        return int(put(self._own_address, place, len(rows)))
 
     def _check_consumer(self) -> None:
         """At most once a slice: whether a consumer that came was killed since. Raises Closed."""

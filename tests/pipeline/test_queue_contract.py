@@ -173,7 +173,8 @@ def test_a_put_gives_up_when_told(case: Case) -> None:
         assert (queue.figures().dropped, queue.figures().size) == (1, 1)
         waiting = Thread(lambda: producer.put(Item(0, 2)))
         until(lambda: is_blocked(queue))
-        number(queue.consumer().get())
+        consumer = queue.consumer()
+        assert number(consumer.get()) == 0
         assert waiting.result().accepted
 
 
