@@ -34,7 +34,7 @@ from shm_exchange.pipeline.ring_newest import put_newest, take_newest
 from shm_exchange.pipeline.ring_slots import KeySlots
 from shm_exchange.pipeline.ring_staging import Kind, Staging
 from shm_exchange.pipeline.shared import Rows
-from shm_exchange.pipeline.terms import DropWarning, naps
+from shm_exchange.pipeline.terms import DropWarning, batches, naps
 from shm_exchange.shm.locks import LockFile
 
 SLICE_SECONDS = 0.05
@@ -94,12 +94,22 @@ class RingProducer(Producer[Any]):
 
     def put_many(self, items: Iterable[Any]) -> int:
         """All records, as many at once as there is room for. The fast form is an array. Returns how many were accepted."""
-        given = items if isinstance(items, np.ndarray) else np.array(list(items), self._kind.dtype)
-        memory, rows = self._staging.room(len(given))
-        self._staging.fill(rows, given)
+        if isinstance(items, np.ndarray):
+            memory, rows = self._staging.room(len(items))
+            self._staging.fill(rows, items)
+            return self._put_all(memory, rows)
+        accepted = 0
+        for batch in batches(items):
+            memory, rows = self._staging.room(len(batch))
+            for index, item in enumerate(batch):
+                self._staging.fill(rows[index : index + 1], item)
+            accepted += self._put_all(memory, rows)
+        return accepted
+
+    def _put_all(self, memory: Rows, rows: Rows) -> int:
         size, done, accepted = memory.itemsize, 0, 0
         start = time.monotonic()
-        while done < len(given):
+        while done < len(rows):
             count = self._put(address(memory) + done * size, rows[done:])
             done, accepted = done + count, accepted + count
             if count:
@@ -128,16 +138,18 @@ class RingProducer(Producer[Any]):
         if not self._own_address:
             raise Closed(f"this producer of queue {self._kind.terms.name!r} was closed")
         self._check_consumer()
+        while (count := self._put_now(place, rows)) < 0:
+            if not self._lock.is_held(CONSUMER_BYTE):
+                raise self._no_consumer()
+            time.sleep(0)  # another has come, and is about to say so
+        return count
+
+    def _put_now(self, place: int, rows: Rows) -> int:
         if self._keys is not None:
             numbers = self._keys.numbers(rows)
-            count = put_keys(self._own_address, place, address(numbers), len(numbers))
-        elif self._kind.terms.policy is Policy.DROP_OLDEST:
-            count = put_newest(self._own_address, place, len(rows))
-        else:
-            count = put_waiting(self._own_address, place, len(rows))
-        if count < 0:
-            raise self._no_consumer()
-        return int(count)
+            return int(put_keys(self._own_address, place, address(numbers), len(numbers)))
+        put = put_newest if self._kind.terms.policy is Policy.DROP_OLDEST else put_waiting
+        return int(put(self._own_address, place, len(rows)))
 
     def _check_consumer(self) -> None:
         """At most once a slice: whether a consumer that came was killed since. Raises Closed."""
