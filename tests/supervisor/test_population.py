@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 SHORT = (24, 3.0)
 LONG = (100, 300.0)
 """Participants, seconds."""
-_SHARES = {"zero": 0.4, "market_maker": 0.2, "momentum": 0.15, "mean_reversion": 0.15, "vwap": 0.05, "twap": 0.05}
+_SHARES = {"market_maker": 0.2, "momentum": 0.15, "mean_reversion": 0.15, "vwap": 0.05, "twap": 0.05}
 
 
 @pytest.fixture(scope="module")
@@ -34,10 +34,9 @@ def exchange() -> Iterator[Exchange]:
 
 def market_of(count: int) -> str:
     """A mixture of so many."""
-    text, rest = "", count
-    for name, share in _SHARES.items():
-        own = max(1, round(count * share)) if name != "twap" else rest
-        rest -= own
+    counts = {name: max(1, int(count * share)) for name, share in _SHARES.items()}
+    text = ""
+    for name, own in ({"zero": count - sum(counts.values())} | counts).items():
         text += f"[[participant]]\nbehaviour='{name}'\ncount={own}\n"
         text += "rate=20\narrivals='hawkes'\nsymbol=['ACME', 'BETA']\n" if name == "zero" else "delay='100us'\njitter='exponential 50us'\n"
     return text
