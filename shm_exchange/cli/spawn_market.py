@@ -116,7 +116,8 @@ def _line(population: Population, seen: Sequence[Moment]) -> str:
     merged = population.merged()
     latency = merged["latency_ns"]
     head = f"{population.seconds:5.1f} s  " + ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
-    return f"{head}  {merged['answered']:,} of {merged['sent']:,} answered  {merged['fills']:,} fills  p50 {_time(latency['p50'])}  p99 {_time(latency['p99'])}"
+    counts = f"{merged['answered']:,} of {merged['sent']:,} answered  {merged['fills']:,} fills"
+    return f"{head}  {counts}  p50 {_time(latency['p50'])}  p99 {_time(latency['p99'])}"
 
 
 def _picture(population: Population, seen: Sequence[Moment], size: ConsoleDimensions) -> RenderableType:

@@ -8,7 +8,8 @@
     bot            a strategy as a function, run by four processes
     own_benchmark  how long an order takes, in figures of your own
     replica        the whole book, order by order, rebuilt from the events
+    behaviour      a participant of one's own, in twenty lines and in simulated time
     tour.ipynb     all of it in a notebook
 
-Every one starts an exchange of its own, shows one thing, and ends by itself.
+Each starts an exchange of its own or simulates one, shows one thing, and ends by itself.
 """

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import importlib
 import inspect
-from collections.abc import Mapping
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
+from typing import NamedTuple, cast
 
 from shm_exchange.domain.errors import ConfigError
 from shm_exchange.domain.names import nearest
@@ -57,7 +57,7 @@ def behaviour_of(name: str, given: Mapping[str, object], seed: int = 1, number: 
     kind = class_of(name)
     if kind is not None:
         return made(kind, given)
-    function = _imported(name)
+    function = cast("Callable[..., object]", _imported(name))
     _check_function(name, function, given)
     return Function(function, **given)
 
@@ -79,9 +79,8 @@ def _imported(name: str) -> object:
     return found
 
 
-def _check_function(name: str, function: object, given: Mapping[str, object]) -> None:
+def _check_function(name: str, function: Callable[..., object], given: Mapping[str, object]) -> None:
     """It takes the market, and every parameter by name."""
-    assert callable(function)
     try:
         signature = inspect.signature(function)
     except ValueError:  # it has none that Python knows

@@ -26,9 +26,10 @@ from shm_exchange.domain.instrument import Instrument
 from shm_exchange.domain.limits import NAME_BYTES
 from shm_exchange.domain.names import checked_exchange_name, checked_name, nearest
 from shm_exchange.participants.arrivals import POISSON, Arrivals, arrivals_of
+from shm_exchange.participants.behaviour import Behaviour, parameters_of
 from shm_exchange.participants.behaviours import behaviour_of, class_of
 from shm_exchange.participants.flows import FLOWS
-from shm_exchange.participants.latency import Latency, duration_ns, latency_of
+from shm_exchange.participants.latency import NO_LATENCY, Latency, duration_ns, latency_of
 from shm_exchange.participants.participant import Setting, look_ns_for
 from shm_exchange.participants.scheduler import Seat
 
@@ -102,7 +103,7 @@ class Group:
     rate: float = 0.0
     burst: int = 1
     arrivals: Arrivals = POISSON
-    latency: Latency = Latency()
+    latency: Latency = NO_LATENCY
     look_ns: int | None = None
     seed: int | None = None
     cores: tuple[int, ...] = ()
@@ -122,8 +123,8 @@ class Description(NamedTuple):
     groups: tuple[Group, ...]
 
     @property
-    def count(self) -> int:
-        """Participants in all."""
+    def participants(self) -> int:
+        """How many there are in all."""
         return sum(group.count for group in self.groups)
 
     def seats(self, symbols: tuple[str, ...], seconds: float, orders: int) -> list[tuple[Seat, int | None]]:
@@ -158,7 +159,7 @@ class Description(NamedTuple):
             latency=group.latency,
             orders=orders,
             seconds=seconds,
-            look_ns=look_ns_for(self.count) if group.look_ns is None else group.look_ns,
+            look_ns=look_ns_for(self.participants) if group.look_ns is None else group.look_ns,
             keep=group.keep,
         )
 
@@ -211,8 +212,8 @@ def parsed(text: str, path: str = "market.toml") -> Description:
     instruments = tuple(_instrument(lines, number, table) for number, table in enumerate(document.get("instrument", [])))
     groups = tuple(_group(lines, number, table) for number, table in enumerate(tables))
     made = Description(path, document.get("exchange"), float(seconds), orders, seed, instruments, groups)
-    if made.count > COUNT_MAX:
-        raise ConfigError(f"{path} has {made.count} participants; {COUNT_MAX} is the most")
+    if made.participants > COUNT_MAX:
+        raise ConfigError(f"{path} has {made.participants} participants; {COUNT_MAX} is the most")
     return made
 
 
@@ -220,7 +221,7 @@ def config_for(description: Description) -> ExchangeConfig:
     """The exchange of a simulation: the instruments of the file, or those that its participants name."""
     named = dict.fromkeys(symbol for group in description.groups for symbol in (*group.symbols, *group.watched) if "@" not in symbol)
     instruments = description.instruments or tuple(Instrument(symbol) for symbol in named or (_DEFAULT,))
-    sessions = max(16, description.count)
+    sessions = max(16, description.participants)
     return ExchangeConfig(description.exchange or "simulated", instruments, max_sessions=sessions, max_orders=max(65_536, 1024 * sessions))
 
 
@@ -228,7 +229,7 @@ class _Lines:
     """Where things stand in the text: the parser does not say."""
 
     def __init__(self, text: str, path: str) -> None:
-        self._lines, self._path = text.splitlines(), path
+        self._lines, self.path = text.splitlines(), path
 
     def number(self, table: str, index: int, key: str) -> int:
         """Of a key in the `index`-th [[table]] ("" = before any table); of the table where the key is not found; 0 where neither is."""
@@ -245,7 +246,7 @@ class _Lines:
     def where(self, table: str, index: int, key: str) -> str:
         """Such as "market.toml:12"."""
         number = self.number(table, index, key)
-        return f"{self._path}:{number}" if number else self._path
+        return f"{self.path}:{number}" if number else self.path
 
 
 def _check_key(where: str, what: str, key: str, known: Iterable[str]) -> None:
@@ -263,36 +264,36 @@ def _instrument(lines: _Lines, number: int, table: dict[str, Any]) -> Instrument
         _check_key(lines.where("instrument", number, key), "key of [[instrument]]", key, _INSTRUMENT_KEYS)
     if "symbol" not in table:
         raise ConfigError(f'{lines.where("instrument", number, "")}: an [[instrument]] has no symbol; add symbol = "…"')
-    return Instrument(**{key: value if isinstance(value, int) else str(value) for key, value in table.items()})
+    given: dict[str, Any] = {key: value if isinstance(value, int) else str(value) for key, value in table.items()}
+    return Instrument(**given)
 
 
 def _group(lines: _Lines, number: int, table: dict[str, Any]) -> Group:
     """One [[participant]], down to its behaviour, which is made once to see that it can be."""
     line = lines.number("participant", number, "")
-    where = lines.where("participant", number, "")
     if "behaviour" not in table:
-        raise ConfigError(f'{where}: a [[participant]] has no behaviour; add behaviour = "…"')
+        raise ConfigError(f'{lines.where("participant", number, "")}: a [[participant]] has no behaviour; add behaviour = "…"')
     _check_type(lines.where("participant", number, "behaviour"), "behaviour", table["behaviour"], str)
     given = {key: value for key, value in table.items() if key not in _COMMON}
     for key in table.keys() & _COMMON.keys():
         _check_type(lines.where("participant", number, key), key, table[key], _COMMON[key])
     name = table["behaviour"]
-    for key in given:
-        _check_parameter(lines.where("participant", number, key), name, key)
     try:
+        kind = class_of(name)
+        for key in given:
+            _check_parameter(lines.where("participant", number, key), name, kind, key)
         behaviour_of(name, given)
-        group = _made(line, name, given, table)
+        return _made(line, name, given, table)
     except ConfigError as error:
-        key = next((key for key in table if str(error).startswith(f"{key} ") or f"'{key}'" in str(error)), "")
-        raise ConfigError(f"{lines.where('participant', number, key)}: {error}") from None
-    return group
+        said = str(error)
+        if said.startswith(lines.path):
+            raise
+        blamed = next((key for key in table if said.startswith(f"{key} ") or f"{key!r}" in said or repr(table[key]) in said), "behaviour")
+        raise ConfigError(f"{lines.where('participant', number, blamed)}: {said}") from None
 
 
-def _check_parameter(where: str, name: str, key: str) -> None:
+def _check_parameter(where: str, name: str, kind: type[Behaviour] | None, key: str) -> None:
     """Name what is neither a key of every participant nor a parameter of this behaviour, where that can be known."""
-    from shm_exchange.participants.behaviour import parameters_of
-
-    kind = class_of(name)
     if kind is None and name not in FLOWS:
         return
     own = [field.name for field in parameters_of(kind)] if kind is not None else []

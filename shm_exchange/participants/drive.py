@@ -15,6 +15,7 @@ from shm_exchange.client.plain import Records, plain
 from shm_exchange.domain.enums import EventKind
 from shm_exchange.layout.headers import PRICE_LEVEL, SNAPSHOT
 from shm_exchange.layout.records import COMMAND, COMMAND_WORDS, REPORT
+from shm_exchange.participants.arrivals import POISSON, Arrivals
 from shm_exchange.participants.book_flows import Reading
 from shm_exchange.participants.clear import cancel_all, check_matcher
 from shm_exchange.participants.driver import (
@@ -29,7 +30,6 @@ from shm_exchange.participants.driver import (
     Waiting,
     drive_slice,
 )
-from shm_exchange.participants.arrivals import POISSON, Arrivals
 from shm_exchange.participants.flows import RESTING_AT_MOST, checked_flow
 from shm_exchange.participants.ledger import fold_reports, new_ledger, open_ledger
 from shm_exchange.participants.pacer import new_pacer
@@ -66,7 +66,8 @@ class Course(NamedTuple):
 def drive(gateway: Gateway, course: Course, recorder: str, row: int, ledgers: str | None = None, niceness: int = 0) -> int:
     """Follow `course` and record it in `row` of the recorder at that path; returns how many open orders were canceled at the end.
 
-    ledgers: path of the table in whose same row it keeps what it holds. Begins at the moment the parent says there. Raises ExchangeError when the matcher dies, LaneFull.
+    ledgers: path of the table in whose same row it keeps what it holds. niceness: added to that of this process. Begins at the moment the parent
+    says there. Raises ExchangeError when the matcher dies, LaneFull.
     """
     if niceness:
         os.nice(niceness)

@@ -30,7 +30,7 @@ class Executor(Behaviour):
         if self.side not in _SIDES:
             raise ConfigError(f"side must be buy or sell, not {self.side!r}{nearest(self.side, _SIDES)}")
 
-    def on_report(self, market: Market, report: Report) -> None:
+    def on_report(self, market: Market, report: Report) -> None:  # noqa: ARG002 (prescribed)
         """Count what was traded."""
         if report.kind is EventKind.EXECUTED:
             self.done += report.quantity_lots

@@ -8,7 +8,6 @@ from typing import NamedTuple
 from shm_exchange.domain.errors import ConfigError
 from shm_exchange.domain.names import nearest
 
-
 MID_TICKS = 10_000
 """Where a market begins that has no price yet."""
 RESTING_AT_MOST = 750

@@ -48,6 +48,9 @@ class Latency(NamedTuple):
         return self.delay_ns + (int(_DRAWS[self.jitter](random, self.jitter_ns, self.spread)) if self.jitter_ns else 0)
 
 
+NO_LATENCY = Latency()
+
+
 def duration_ns(given: object) -> int:
     """A duration such as "250us", "1.5 ms" or 0. Raises ConfigError."""
     if isinstance(given, str) and (match := _DURATION.fullmatch(given)):

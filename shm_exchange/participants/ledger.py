@@ -1,4 +1,4 @@
-"""What a participant holds, by instrument, in shared memory: position, cash and cost of every fill, so it is there also when the participant was killed.
+"""What a participant holds, by instrument, in shared memory, so it is there also when the participant was killed: position, cash, cost.
 
     folded    every EXECUTED report exactly once, by its number, before it is acknowledged: what a killed participant had not folded comes again
     pages     two of them; a batch of reports goes into the one that is not shown, then `page` turns: whoever is killed in between leaves a whole page

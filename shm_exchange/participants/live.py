@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import time
 from collections import deque
+from typing import Self
 
 import numpy as np
 
@@ -66,9 +67,10 @@ class _Glance:
             return None
         self._version = version
         head = self._head[0]
-        bid = self._levels[0].item() if head["bid_count"] else (0, 0)
-        ask = self._levels[self._depth].item() if head["ask_count"] else (0, 0)
-        return Quote(*bid, *ask, int(head["last_price_ticks"]), int(head["last_quantity"]), volume, int(head["event_number"]))
+        bid, bid_lots = self._levels[0].item() if head["bid_count"] else (0, 0)
+        ask, ask_lots = self._levels[self._depth].item() if head["ask_count"] else (0, 0)
+        last = int(head["last_price_ticks"]), int(head["last_quantity"])
+        return Quote(bid, bid_lots, ask, ask_lots, *last, volume, int(head["event_number"]))
 
 
 class _Running:
@@ -232,7 +234,7 @@ class _Running:
             self._segments[exchange] = attach(exchange, populate=False)
         return _Glance(self._segments[exchange], name)
 
-    def __enter__(self) -> _Running:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

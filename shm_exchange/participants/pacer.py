@@ -1,4 +1,4 @@
-"""When commands are due: a Poisson or a Hawkes process, or bursts at such moments. The plan is made without a look at how the exchange does: an open loop.
+"""When commands are due: a Poisson or a Hawkes process, or bursts at such moments. An open loop: the plan is made without a look at the exchange.
 
 A late gateway does not move its plan. It sends what is overdue at once, and every answer is timed from the moment that was planned. A Hawkes process
 is drawn by thinning (Ogata): its intensity only falls until the next arrival, so candidates come at the present one, and are kept in proportion.

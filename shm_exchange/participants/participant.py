@@ -18,7 +18,7 @@ from shm_exchange.client.report import Report
 from shm_exchange.domain.config import ExchangeConfig
 from shm_exchange.participants.arrivals import POISSON, Arrivals
 from shm_exchange.participants.behaviours import behaviour_of
-from shm_exchange.participants.latency import Latency, Line
+from shm_exchange.participants.latency import NO_LATENCY, Latency, Line
 from shm_exchange.participants.ledger import Ledger, fold_reports
 from shm_exchange.participants.market import Market
 from shm_exchange.participants.pacer import new_pacer, plan_next
@@ -46,7 +46,7 @@ class Setting(NamedTuple):
     """Moments a second at which it acts; 0: whenever prices move."""
     burst: int = 1
     arrivals: Arrivals = POISSON
-    latency: Latency = Latency()
+    latency: Latency = NO_LATENCY
     orders: int = 0
     """Commands in all; 0: no limit."""
     seconds: float = 0.0

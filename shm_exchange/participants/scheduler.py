@@ -123,10 +123,11 @@ class Scheduler:
             participant.stop(end_ns)
             self._schedule(index)
         self._turn(None)
+        mids = [mid_of(quote) for quote in self._quotes]  # while there are still quotes
         for index, seat in enumerate(self._seats):
             if not seat.setting.keep:
                 self._apply(max(end_ns, self._free_ns), index, _MASS_CANCEL)
-        return self._outcome(seconds)
+        return self._outcome(seconds, mids)
 
     def _turn(self, until_ns: int | None) -> None:
         """Let happen what happens up to that moment; None: all that is on its way."""
@@ -225,8 +226,7 @@ class Scheduler:
         self._positions[index] += 1
         self._answer(self._engine.apply(record))
 
-    def _outcome(self, seconds: float) -> Simulated:
-        mids = [mid_of(quote) for quote in self._quotes]
+    def _outcome(self, seconds: float, mids: list[float | None]) -> Simulated:
         pages = [page_of(participant.ledger) for participant in self.participants]
         earned = []
         for seat, page, participant, fills in zip(self._seats, pages, self.participants, self._fills, strict=True):

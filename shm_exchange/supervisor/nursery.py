@@ -1,4 +1,4 @@
-"""`python -m shm_exchange.supervisor.nursery SOCKET`: one process that imports everything and loads the kernels once, and forks a child for each task.
+"""`python -m shm_exchange.supervisor.nursery SOCKET`: one process imports everything and loads the kernels, once, and forks a child for each task.
 
 A fresh Python with numba costs about a second of a core and most of its memory for itself; a fork of this one a few milliseconds, and what it
 shares it keeps sharing (gc.freeze). The nursery never opens an exchange, so a child inherits no mapping, no lock and no gateway (I3): it closes the

@@ -88,6 +88,7 @@ class Population:
                 if core is not None:
                     checked_cores(core)
             self._views = [undo.enter_context(MarketView.attach(name, symbol)) for symbol in symbols]
+            self._mids = [0.0] * len(symbols)
             self._recorder, self._ledgers = Recorder(len(seated)), Ledgers(len(seated), len(symbols))
             undo.callback(self._recorder.close)
             undo.callback(self._ledgers.close)
@@ -130,18 +131,23 @@ class Population:
         return time.monotonic() - self._began
 
     @property
+    def nursery_pid(self) -> int:
+        """The process whose children they are."""
+        return self._brood.pid
+
+    @property
     def children(self) -> list[Fledgling]:
         """Their processes."""
         return self._brood.children
 
     def seen(self) -> list[Moment]:
         """Every participant as it is now."""
-        mids = [_mid_ticks(view) for view in self._views]
+        self._mids = mids = [_mid_ticks(view, before) for view, before in zip(self._views, self._mids, strict=True)]
         moments = []
         for row, (seat, child) in enumerate(zip(self.seats, self._brood.children, strict=True)):
             page = page_of(ledger_of(self._ledgers.rows, row))
             positions, cash = page["position"].tolist(), page["cash"].tolist()
-            pnl = [money + held * (mid or 0.0) for money, held, mid in zip(cash, positions, mids, strict=True)]
+            pnl = [money + held * mid for money, held, mid in zip(cash, positions, mids, strict=True)]
             figures = figures_of(self._recorder.rows[row : row + 1])
             moments.append(Moment(seat.session, seat.setting.behaviour, child.pid, self._state(row, child), positions, cash, pnl, figures))
         return moments
@@ -295,11 +301,11 @@ def _took_part(after: LaneStatus, before: LaneStatus | None) -> bool:
     return after["commands"] > 0 if before is None else after["commands"] != before["commands"] or before["open_orders"] > 0
 
 
-def _mid_ticks(view: MarketView) -> float | None:
-    """In ticks: between the best prices, or one of them."""
+def _mid_ticks(view: MarketView, before: float) -> float:
+    """Between the best prices; where there are none, as it was before."""
     try:
         bids, asks = view.depth_array()
     except SnapshotBusy:
-        return None
+        return before
     sides = [int(levels[0]["price_ticks"]) for levels in (bids, asks) if len(levels)]
-    return sum(sides) / len(sides) if sides else None
+    return sum(sides) / 2 if len(sides) == 2 else before or float(sum(sides))

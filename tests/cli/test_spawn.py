@@ -131,7 +131,7 @@ def _refused(*arguments: str) -> str:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("makr",), "there is no flow 'makr'; did you mean 'maker'?; known are random, maker, taker, noise, ping"),
+        (("makr",), "there is no flow 'makr'; did you mean 'maker'?; known are random, maker, taker, noise, ping, zero"),
         (("maker", "-n", "0"), "0 gateways are none"),
         (("maker", "--rate", "0"), "a rate must be above 0 and at most 10,000,000 a second, not 0;"),
         (("maker", "--rate", "nan"), "a rate must be above 0"),

@@ -28,6 +28,7 @@ SAYS = {
     "bot": ["bot-1 ends with", "bot-4 ends with", "trades between them"],
     "own_benchmark": ["p50 ", "p99.9", "20000 orders"],
     "replica": ["  1. bob    SELL 30\n  2. alice  SELL 90", "hold: True"],
+    "behaviour": ["Bargain-1: ", "fills, earned "],
 }
 
 
@@ -59,7 +60,7 @@ def outcomes() -> Iterator[dict[str, Outcome]]:
 def test_these_are_all_examples() -> None:
     modules = {module.name for module in pkgutil.iter_modules(examples.__path__)}
     assert modules == set(SAYS)
-    assert len(modules) == 8
+    assert len(modules) == 9
     listed = [line.split()[0] for line in (examples.__doc__ or "").splitlines() if line.startswith("    ")]
     assert listed == [*SAYS, "tour.ipynb"]
     assert (FOLDER / "tour.ipynb").exists()

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from shm_exchange._jit import kernel
+from shm_exchange.domain.errors import ConfigError
+from shm_exchange.participants.arrivals import POISSON, Arrivals, arrivals_of
 from shm_exchange.participants.pacer import advance, new_pacer, overdue
 
 
@@ -23,9 +25,9 @@ def count_overdue(pacer, end_ns):
     return overdue(pacer[0], end_ns)
 
 
-def planned(rate: float, burst: int = 1, seed: int = 1, count: int = 40_000) -> np.ndarray:
+def planned(rate: float, burst: int = 1, seed: int = 1, count: int = 40_000, arrivals: Arrivals = POISSON) -> np.ndarray:
     moments = np.zeros(count, np.int64)
-    plan_all(new_pacer(rate, burst, seed), moments)
+    plan_all(new_pacer(rate, burst, seed, arrivals), moments)
     return moments
 
 
@@ -61,3 +63,44 @@ def test_what_is_overdue_is_counted_from_the_plan() -> None:
     bursts = new_pacer(1000, 100, 1)
     plan_all(bursts, np.zeros(40, np.int64))
     assert count_overdue(bursts, 1) == 60
+
+
+HAWKES = Arrivals(alpha=60.0, beta=100.0)
+
+
+def counts_of(moments: np.ndarray, width_ns: int) -> np.ndarray:
+    """Arrivals in each window."""
+    return np.bincount(moments // width_ns)[:-1]
+
+
+def test_hawkes_arrivals_keep_the_mean_rate() -> None:
+    """mu / (1 - alpha / beta) is what was asked for."""
+    moments = planned(1000, arrivals=HAWKES, count=200_000)
+    assert len(moments) / (moments[-1] / 1e9) == pytest.approx(1000, rel=0.05)
+
+
+def test_hawkes_arrivals_come_in_clusters() -> None:
+    """In windows that are long against 1 / beta the variance is 1 / (1 - alpha / beta)² times that of Poisson, which is the mean."""
+    hawkes, poisson = (counts_of(planned(1000, arrivals=arrivals, count=200_000), 500_000_000) for arrivals in (HAWKES, POISSON))
+    assert poisson.var() / poisson.mean() == pytest.approx(1, abs=0.25)
+    assert hawkes.var() / hawkes.mean() == pytest.approx(6.25, rel=0.35)
+
+
+def test_hawkes_arrivals_have_a_seed_and_bursts() -> None:
+    assert np.array_equal(planned(1000, seed=3, arrivals=HAWKES), planned(1000, seed=3, arrivals=HAWKES))
+    assert not np.array_equal(planned(1000, seed=3, arrivals=HAWKES), planned(1000, seed=4, arrivals=HAWKES))
+    assert np.unique(planned(1000, burst=50, count=500, arrivals=HAWKES), return_counts=True)[1].tolist() == [50] * 10
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (("hawks",), "arrivals 'hawks' are not known; did you mean 'hawkes'"),
+        (("poisson", 1.0), "alpha and beta belong to Hawkes"),
+        (("hawkes", 3.0, 3.0), "alpha 3 must be below beta 3"),
+        (("hawkes", -1.0), "alpha and beta are above 0"),
+    ],
+)
+def test_arrivals_that_cannot_be(given: tuple, said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        arrivals_of(*given)
