@@ -56,7 +56,10 @@ def test_groups_of_one_behaviour_count_on_and_names_stay_short() -> None:
         (ONE + "cores = [true]\n", "m.toml:3: cores must be a list of whole numbers"),
         ("[[participant]]\nbehaviour = 'latency_arbitrageur'\n", "m.toml:2: watch is missing"),
         ("[[participant]]\nbehaviour = 'no.such:thing'\n", "m.toml:2: behaviour no.such:thing cannot be imported"),
-        ("[[participant]]\nbehaviour = 'tests.participants.simulated:lift'\nlot = 1\n", "m.toml:3: tests.participants.simulated:lift has no parameter 'lot'"),
+        (
+            "[[participant]]\nbehaviour = 'tests.participants.simulated:lift'\nlot = 1\n",
+            "m.toml:3: tests.participants.simulated:lift has no parameter 'lot'",
+        ),
         ("[[instrument]]\nsymbl = 'X'\n" + ONE, "m.toml:2: there is no key of [[instrument]] 'symbl'; did you mean 'symbol'?"),
         ("[[participant]\n", "m.toml is not TOML"),
     ],
