@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
-from shm_exchange.pipeline import Figures, FifoQueue, LocalQueue, Policy, Queue, RingQueue
+from shm_exchange.pipeline import FifoQueue, Figures, LocalQueue, Policy, Queue, RingQueue
 
 RECORD = np.dtype([("key", "i8"), ("number", "i8"), ("tag", "S3")])
 """Of 19 bytes: its last word is not whole."""

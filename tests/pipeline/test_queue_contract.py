@@ -109,7 +109,7 @@ def test_put_says_how_long_it_waited(case: Case) -> None:
         consumer.done()
         put = waiting.result()
         assert put.accepted
-        assert 0 < put.blocked_seconds
+        assert put.blocked_seconds > 0
         assert queue.figures().blocked_seconds == pytest.approx(put.blocked_seconds, rel=0.5)
 
 

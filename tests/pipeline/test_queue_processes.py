@@ -16,7 +16,7 @@ from shm_exchange.runtime.launch import launch
 from tests.pipeline.queue_cases import Case, Item, Thread, assert_balanced, cases, number, until
 from tests.pipeline.queue_processes import Child, Log, kill_myself, stop_myself
 
-LIFE_SECONDS = 0.006
+LIFE_SECONDS = 0.015
 """A child lives for so long at most."""
 shared = cases(lambda case: case.kind != "local" and case.policy is Policy.BLOCK)
 every_shared = cases(lambda case: case.kind != "local")
@@ -136,7 +136,7 @@ def test_the_newest_survives_every_kill(case: Case, kills: int) -> None:
         for _ in range(kills):
             child = Child(produce)
             ends = time.monotonic() + draw.uniform(0, LIFE_SECONDS)
-            while time.monotonic() < ends:
+            while time.monotonic() < ends or queue.figures().produced < 4:
                 got += _records(consumer)
             assert child.kill() < 0
         if case.policy is Policy.CONFLATE:
