@@ -20,7 +20,7 @@ from shm_exchange.pipeline.parking import sleep_on
 from shm_exchange.pipeline.policy import Policy
 from shm_exchange.pipeline.queue import Consumer, Producer, Put
 from shm_exchange.pipeline.shared import Rows
-from shm_exchange.pipeline.terms import DropWarning, Key, Terms, key_function, naps
+from shm_exchange.pipeline.terms import DropWarning, Key, Terms, batches, key_function, naps
 
 T = TypeVar("T")
 SLICE_SECONDS = 0.05
@@ -115,7 +115,9 @@ class FifoProducer(_End, Producer[T]):
 
     def put_many(self, items: Iterable[T]) -> int:
         """All, as many at once as there is room for. Returns how many were accepted."""
-        messages = [self._message(item) for item in items]
+        return sum(self._put_all([self._message(item) for item in batch]) for batch in batches(items))
+
+    def _put_all(self, messages: list[bytes]) -> int:
         done = accepted = 0
         while done < len(messages):
             count = self._try(messages[done:], math.inf)

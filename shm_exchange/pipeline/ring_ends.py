@@ -34,7 +34,7 @@ from shm_exchange.pipeline.ring_newest import put_newest, take_newest
 from shm_exchange.pipeline.ring_slots import KeySlots
 from shm_exchange.pipeline.ring_staging import Kind, Staging
 from shm_exchange.pipeline.shared import Rows
-from shm_exchange.pipeline.terms import DropWarning, naps
+from shm_exchange.pipeline.terms import DropWarning, batches, naps
 from shm_exchange.shm.locks import LockFile
 
 SLICE_SECONDS = 0.05
@@ -94,12 +94,22 @@ class RingProducer(Producer[Any]):
 
     def put_many(self, items: Iterable[Any]) -> int:
         """All records, as many at once as there is room for. The fast form is an array. Returns how many were accepted."""
-        given = items if isinstance(items, np.ndarray) else np.array(list(items), self._kind.dtype)
-        memory, rows = self._staging.room(len(given))
-        self._staging.fill(rows, given)
+        if isinstance(items, np.ndarray):
+            memory, rows = self._staging.room(len(items))
+            self._staging.fill(rows, items)
+            return self._put_all(memory, rows)
+        accepted = 0
+        for batch in batches(items):
+            memory, rows = self._staging.room(len(batch))
+            for index, item in enumerate(batch):
+                self._staging.fill(rows[index : index + 1], item)
+            accepted += self._put_all(memory, rows)
+        return accepted
+
+    def _put_all(self, memory: Rows, rows: Rows) -> int:
         size, done, accepted = memory.itemsize, 0, 0
         start = time.monotonic()
-        while done < len(given):
+        while done < len(rows):
             count = self._put(address(memory) + done * size, rows[done:])
             done, accepted = done + count, accepted + count
             if count:

@@ -82,7 +82,7 @@ def take_over_lane(producer_address, keys):
         store_relaxed(_word(own.entries, key), "value", position + 1)
     for key in range(own.maxsize):
         version = load_relaxed(record_at(own.latest + key * WORD_BYTES, LATEST), "version")
-        is_new = version != load_relaxed(record_at(keys + key * KEY_BYTES, KEY), "finished")
+        is_new = version != load_relaxed(record_at(keys + key * KEY_BYTES, KEY), "taken")
         if is_new and load_relaxed(_word(own.entries, key), "value") == 0:
             _enter(own, key)
     fence_full()  # (G)

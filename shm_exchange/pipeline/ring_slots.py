@@ -26,7 +26,7 @@ class KeySlots:
         values = np.ascontiguousarray(newest).view(dtype)[key].ravel().tolist()
         self._slots = {value: slot for slot, value in enumerate(values) if self._latest[slot]}
         self._keys: list[object] = [value if self._latest[slot] else None for slot, value in enumerate(values)]
-        self._used = int((self._latest != 0).sum())
+        self._spare = [slot for slot in reversed(range(terms.maxsize)) if not self._latest[slot]]
         take_over_lane(address(own), address(memory.keys[lane]))
 
     def numbers(self, rows: Rows) -> Rows:
@@ -41,9 +41,8 @@ class KeySlots:
         return np.array(known or [self._new(keys[0])], np.int64)
 
     def _new(self, key: object) -> int:
-        if self._used < self._terms.maxsize:
-            slot = self._used
-            self._used += 1
+        if self._spare:
+            slot = self._spare.pop()
         else:
             passed = self._head >= self._entries["value"]
             free = np.flatnonzero((self._latest == self._finished) & passed)

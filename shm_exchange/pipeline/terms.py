@@ -6,15 +6,18 @@ import logging
 import math
 import operator
 import time
-from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from typing import NamedTuple, TypeVar
 
 from shm_exchange.domain.errors import ConfigError
 from shm_exchange.pipeline.policy import Policy, checked_policy
 
+T = TypeVar("T")
 Key = Callable[[object], object] | str
 MAXSIZE_MAX = 1 << 24
 _WARN_AGAIN_SECONDS = 10.0
+_BATCH = 1024
 _NAP_SECONDS, _NAP_SECONDS_MAX = 0.0001, 0.005
 
 _log = logging.getLogger(__name__)
@@ -73,6 +76,13 @@ def naps() -> Iterator[float]:
     while True:
         yield seconds
         seconds = min(seconds * 1.5, _NAP_SECONDS_MAX)
+
+
+def batches(items: Iterable[T]) -> Iterator[list[T]]:
+    """The items, some at once: they may never end."""
+    source = iter(items)
+    while batch := list(islice(source, _BATCH)):
+        yield batch
 
 
 class DropWarning:
