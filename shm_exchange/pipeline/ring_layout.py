@@ -61,6 +61,8 @@ WORD_BYTES, KEY_BYTES = 8, 16
 assert WORD_BYTES == WORD.itemsize == LATEST.itemsize == DIRTY.itemsize
 assert KEY.itemsize == KEY_BYTES
 assert READER.itemsize == TAIL.itemsize == HEAD.itemsize == PARKED.itemsize == CACHE_LINE
+_SLOTS_MIN = 16
+"""A consumer of few items has the time of so many puts to copy one that is about to be overwritten."""
 
 
 class Shape(NamedTuple):
@@ -79,7 +81,8 @@ class Shape(NamedTuple):
     @property
     def slots(self) -> int:
         """Of a lane: a power of two. For `conflate`: of its ring of dirty keys."""
-        return 1 << (self.maxsize * (1 if self.by_key else 2) - 1).bit_length()
+        least = self.maxsize if self.by_key else max(2 * self.maxsize, _SLOTS_MIN)
+        return 1 << (least - 1).bit_length()
 
 
 class RingMemory:

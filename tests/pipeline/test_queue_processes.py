@@ -10,10 +10,11 @@ import time
 from itertools import count, pairwise
 from typing import Any
 
+import numpy as np
 import pytest
 
 from shm_exchange.domain.errors import Closed, Empty
-from shm_exchange.pipeline import FifoQueue, Policy
+from shm_exchange.pipeline import FifoQueue, Policy, RingQueue
 from shm_exchange.runtime.launch import launch
 from tests.pipeline.queue_cases import Case, Item, Thread, assert_balanced, cases, number, until
 from tests.pipeline.queue_processes import Child, Log, kill_myself, stop_myself
@@ -284,3 +285,26 @@ def _records(consumer: Any) -> list[Any]:
 
 def _there(consumer: Any) -> list[int]:
     return [number(item) for item in _records(consumer)]
+
+
+@pytest.mark.parametrize("policy", [Policy.DROP_OLDEST, Policy.CONFLATE])
+def test_great_records_are_never_torn(policy: Policy) -> None:
+    """One process overwrites as fast as it can what another copies."""
+    dtype = np.dtype([("key", "i8"), ("numbers", "i8", (511,))])
+    with RingQueue("great", dtype, 1, policy=policy, key="key" if policy is Policy.CONFLATE else None) as queue, queue.consumer() as consumer:
+
+        def produce() -> None:
+            producer = queue.producer()
+            rows = np.zeros(100, dtype)
+            while True:
+                rows["numbers"] += np.arange(1, 101)[:, None]
+                producer.put_many(rows)
+
+        child = Child(produce)
+        last = 0
+        for _ in range(500):
+            (row,) = consumer.get_array(1)["numbers"]
+            assert row.min() == row.max()
+            last = int(row[0])
+        assert last > 0
+        assert child.kill() < 0
