@@ -121,6 +121,25 @@ class _Parts(Plan):
         self.ring = self.take(max_bytes)
 
 
+def _attached(memory: FifoMemory) -> Any:
+    """A queue of faster-fifo over our memory. Its own way to make one goes through a file, which a kill at that moment would leave behind."""
+    module = faster_fifo()
+    fifo = module.Queue.__new__(module.Queue)
+    fifo.__dict__ |= {
+        "max_size_bytes": memory.max_bytes,
+        "max_bytes_to_read": memory.max_bytes,
+        "maxsize": memory.max_bytes,
+        "closed": ctypes.c_bool(False),
+        "queue_obj_buffer": memory.object,
+        "shared_memory": memory.ring,
+        "message_buffer": module.TLSBuffer(None),
+        "last_error": None,
+        "loads": bytes,  # we pickle outside the gate
+        "dumps": bytes,
+    }
+    return fifo
+
+
 class Gate:
     """One way in, for one member at a time: the lock, the counts, who is there, and faster-fifo itself. All but `entered` only inside."""
 
@@ -130,9 +149,7 @@ class Gate:
         self._page: Any = memory.page[0]
         self._lock: LockFile = memory.shared.lock_file()
         self._slot = -1
-        self._fifo = faster_fifo().Queue(SIZE_BYTES, loads=bytes, dumps=bytes)
-        self._fifo.queue_obj_buffer, self._fifo.shared_memory = memory.object, memory.ring
-        self._fifo.max_size_bytes = self._fifo.max_bytes_to_read = memory.max_bytes
+        self._fifo = _attached(memory)
 
     @contextmanager
     def entered(self, deadline: float) -> Iterator[bool]:
