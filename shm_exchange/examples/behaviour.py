@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 from shm_exchange import Side
 from shm_exchange.participants.behaviour import Behaviour, parameter
-from shm_exchange.participants.description import config_for, parsed
+from shm_exchange.participants.description import config_for
 from shm_exchange.participants.market import Market
+from shm_exchange.participants.market_file import parsed
 from shm_exchange.participants.scheduler import simulate
 
 MARKET = """
@@ -24,9 +25,12 @@ delay = "500us"
 
 @dataclass
 class Bargain(Behaviour):
+    """Hopes for a bargain, and then for a buyer who pays more."""
+
     depth: int = parameter(5, "ticks", "below the mid at which it hopes to buy, and above to sell", least=1)
 
     def on_market(self, market: Market) -> None:
+        """Five times a second: quote anew."""
         if market.mid_ticks is None:
             return
         market.cancel_all()

@@ -116,7 +116,9 @@ def test_a_function_is_a_behaviour() -> None:
 
 def test_a_file_is_replayed_by_its_clock(tmp_path_factory: pytest.TempPathFactory) -> None:
     path = tmp_path_factory.mktemp("flow") / "flow.csv"
-    path.write_text("time_ns,action,client_order_id,side,price,quantity\n0,enter,1,buy,99.50,100\n1000000000,enter,2,sell,99.50,40\n2000000000,cancel,1,,,\n")
+    path.write_text(
+        "time_ns,action,client_order_id,side,price,quantity\n0,enter,1,buy,99.50,100\n1000000000,enter,2,sell,99.50,40\n2000000000,cancel,1,,,\n"
+    )
     text = f"[[participant]]\nbehaviour='replay'\nfile='{path}'\nspeed=2.0\n"
     fills = fills_of(text, 1, 2)
     assert [lots for _, lots in fills] == [40, 40]

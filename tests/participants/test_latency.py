@@ -17,7 +17,13 @@ def test_durations_are_read(given: object, expected: int) -> None:
 
 @pytest.mark.parametrize(
     ("jitter", "mean", "least"),
-    [("uniform 100us", 50_000, 0), ("exponential 80us", 80_000, 0), ("20us", 20_000, 0), ("lognormal 50us 0.5", 56_657, 0), ("constant 10us", 10_000, 10_000)],
+    [
+        ("uniform 100us", 50_000, 0),
+        ("exponential 80us", 80_000, 0),
+        ("20us", 20_000, 0),
+        ("lognormal 50us 0.5", 56_657, 0),
+        ("constant 10us", 10_000, 10_000),
+    ],
 )
 def test_jitters_have_their_mean(jitter: str, mean: int, least: int) -> None:
     latency, random = latency_of("1ms", jitter), Random(1)
@@ -45,7 +51,7 @@ def test_a_line_keeps_its_order_and_its_seed() -> None:
 @pytest.mark.parametrize(
     ("delay", "jitter", "said"),
     [
-        ("10", 0, '\'10\' is no duration; write a number with its unit, such as "250us"'),
+        ("10", 0, "'10' is no duration; write a number with its unit, such as \"250us\""),
         (True, 0, "True is no duration"),
         ("10us", "unifrm 3us", "jitter 'unifrm 3us' is not known; did you mean 'uniform'?"),
         ("10us", "uniform", "jitter 'uniform' is not understood"),

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from shm_exchange.domain.errors import ExchangeError
-from shm_exchange.participants.description import EXAMPLE, config_for, parsed, read_description
+from shm_exchange.participants.description import config_for
+from shm_exchange.participants.market_file import EXAMPLE, parsed, read_description
 
 ONE = "[[participant]]\nbehaviour = 'twap'\n"
 FLOW = "[[participant]]\nbehaviour = 'zero'\nrate = 5\n"
@@ -56,7 +57,10 @@ def test_groups_of_one_behaviour_count_on_and_names_stay_short() -> None:
         (ONE + "cores = [true]\n", "m.toml:3: cores must be a list of whole numbers"),
         ("[[participant]]\nbehaviour = 'latency_arbitrageur'\n", "m.toml:2: watch is missing"),
         ("[[participant]]\nbehaviour = 'no.such:thing'\n", "m.toml:2: behaviour no.such:thing cannot be imported"),
-        ("[[participant]]\nbehaviour = 'tests.participants.simulated:lift'\nlot = 1\n", "m.toml:3: tests.participants.simulated:lift has no parameter 'lot'"),
+        (
+            "[[participant]]\nbehaviour = 'tests.participants.simulated:lift'\nlot = 1\n",
+            "m.toml:3: tests.participants.simulated:lift has no parameter 'lot'",
+        ),
         ("[[instrument]]\nsymbl = 'X'\n" + ONE, "m.toml:2: there is no key of [[instrument]] 'symbl'; did you mean 'symbol'?"),
         ("[[participant]\n", "m.toml is not TOML"),
     ],
