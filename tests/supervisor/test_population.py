@@ -131,6 +131,23 @@ def test_where_others_trade_it_says_so(exchange: Exchange) -> None:
     assert figures["problems"] == []
 
 
+def test_an_arbitrageur_watches_another_exchange(exchange: Exchange) -> None:
+    text = f"[[participant]]\nbehaviour='latency_arbitrageur'\nwatch='ACME@{exchange.name}'\nlimit=30\n"
+    with Exchange.start(f"slow{os.getpid()}", [Instrument("ACME")], max_sessions=4) as slow:
+        for name, mid in ((exchange.name, 10_020), (slow.name, 10_000)):
+            with Gateway.attach(name, session="quoter") as quoter:
+                quoter.limit("ACME", Side.BUY, price_ticks=mid - 2, quantity=50)
+                quoter.limit("ACME", Side.SELL, price_ticks=mid + 2, quantity=50)
+                assert quoter.wait(5.0)
+        with Population(parsed(text), slow.name, seconds=0.5) as population:
+            for _ in population.moments(0.1):
+                continue
+            (arbitrageur,) = population.figures()["members"]
+    with Gateway.attach(exchange.name, session="quoter") as quoter:
+        quoter.mass_cancel()
+    assert (arbitrageur["positions"], arbitrageur["cash"]) == ([30], [-30 * 10_002])
+
+
 def test_it_ends_when_asked_and_with_its_parent(exchange: Exchange) -> None:
     with Population(parsed(market_of(8)), exchange.name, seconds=600) as population:
         for seen in population.moments(0.05):
