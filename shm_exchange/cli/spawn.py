@@ -54,7 +54,7 @@ def spawn(
 
     screen = Screen(as_json=as_json)
     if example:
-        from shm_exchange.participants.description import EXAMPLE
+        from shm_exchange.participants.market_file import EXAMPLE
 
         typer.echo(EXAMPLE, nl=False)
         return

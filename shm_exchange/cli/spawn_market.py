@@ -48,7 +48,7 @@ def is_market_file(word: str | None) -> bool:
 
 def spawn_market(wish: MarketWish, screen: Screen) -> int:
     """From the file to the verdict; the exit status."""
-    from shm_exchange.participants.description import read_description
+    from shm_exchange.participants.market_file import read_description
 
     sys.path.insert(0, str(Path.cwd()))  # where people keep the module they name
     for name, value in (("seconds", wish.seconds), ("orders", wish.orders)):

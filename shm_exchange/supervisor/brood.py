@@ -57,7 +57,10 @@ class Brood:
         """Start a child, and wait until it is there."""
         self._socket.send(pickle.dumps((task, payload)))
         while True:
-            message, fds, _, _ = socket.recv_fds(self._socket, _MESSAGE_BYTES, 1)
+            try:
+                message, fds, _, _ = socket.recv_fds(self._socket, _MESSAGE_BYTES, 1)
+            except TimeoutError:
+                raise ProcessDied(f"the nursery, process {self.pid}, did not start {name} within {_BIRTH_SECONDS:g} seconds; end something") from None
             if not message:
                 raise ProcessDied(f"the nursery, process {self.pid}, ended while it started {name}: {pidfd.describe_exit(self._process.wait())}")
             pid, what, said = pickle.loads(message)  # noqa: S301 (our own child made it)

@@ -11,6 +11,7 @@ import json
 import os
 import sys
 import threading
+import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from tempfile import TemporaryDirectory
@@ -34,11 +35,12 @@ from shm_exchange.layout.records import COMMAND
 from shm_exchange.matcher.process import MatcherProcess
 from shm_exchange.matcher.rehearsal import rehearse
 from shm_exchange.matcher.step import process
-from shm_exchange.participants.description import config_for, parsed
+from shm_exchange.participants.description import config_for
 from shm_exchange.participants.drive import Course, drive
 from shm_exchange.participants.flow import warm_kernels
 from shm_exchange.participants.ledger import Ledgers
 from shm_exchange.participants.live import partake
+from shm_exchange.participants.market_file import parsed
 from shm_exchange.participants.portfolio import Traded
 from shm_exchange.participants.recorder import Recorder
 from shm_exchange.participants.scheduler import simulate
@@ -167,7 +169,7 @@ class _Tour:
             recorder, ledgers = Recorder(1), Ledgers(1, 1)
             self._open.callback(recorder.close)
             self._open.callback(ledgers.close)
-            recorder.rows["parent"]["start_ns"] = 1
+            recorder.rows["parent"]["start_ns"] = time.monotonic_ns()
             partake(self._gateway, seat.setting, recorder.path, ledgers.path, 0)
         simulate(config_for(description), seats, 0.05)
 

@@ -16,29 +16,24 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any, NamedTuple, Self
 
-import numpy as np
-
-from shm_exchange.client.gateway import Gateway
-from shm_exchange.client.plain import Records, plain
 from shm_exchange.client.view import MarketView
-from shm_exchange.domain.enums import EventKind
-from shm_exchange.domain.errors import ConfigError, ExchangeError, ReportsLost, SnapshotBusy
-from shm_exchange.participants.clear import cancel_all
+from shm_exchange.domain.errors import ConfigError, ExchangeError, SnapshotBusy
 from shm_exchange.participants.description import Description
 from shm_exchange.participants.drive import Course
 from shm_exchange.participants.flows import FLOWS
-from shm_exchange.participants.ledger import Ledgers, fold_reports, ledger_of, page_of
+from shm_exchange.participants.ledger import Ledgers, ledger_of, page_of
 from shm_exchange.participants.portfolio import Traded
-from shm_exchange.participants.recorder import DONE, READY, STATES, Recorder, figures_of
+from shm_exchange.participants.recorder import READY, STATES, Recorder, figures_of
 from shm_exchange.participants.scheduler import Seat
 from shm_exchange.runtime.affinity import checked_cores, parallel_processes, usable_cores
 from shm_exchange.runtime.pidfd import describe_exit
 from shm_exchange.runtime.warm import ensure_warm
 from shm_exchange.shm.segment import attach
+from shm_exchange.supervisor.balance import balance_of, settle_rest
 from shm_exchange.supervisor.brood import Brood, Fledgling
 from shm_exchange.supervisor.gateways import traded_of
 from shm_exchange.supervisor.spawn import Task, packed_arguments
-from shm_exchange.supervisor.status import LaneStatus, status_of
+from shm_exchange.supervisor.status import status_of
 from shm_exchange.supervisor.wanted import check_sessions
 
 SECONDS = 30.0
@@ -163,8 +158,8 @@ class Population:
             problems.append(f"the matcher of exchange {self.name!r} ended meanwhile; look with `shm-exchange status {self.name}`")
             balance: dict[str, Any] = {"alone": False, "positions": [], "cash": [], "note": "there is nobody left to balance with"}
         else:
-            problems += self._settle_rest()
-            balance = self._balance()
+            problems += settle_rest(self._segment, self.seats, self._recorder.rows, self._ledgers.rows)
+            balance = balance_of(self._segment, self.seats, self._before, self._ledgers.rows, self.merged()["reports_lost"])
         merged, seen = self.merged(), self.seen()
         if merged["misfits"]:
             problems.append(f"this must not be: {merged['misfits']} reports do not add up; run it again with the same seed and report it")
@@ -228,49 +223,6 @@ class Population:
             return STATES[int(self._recorder.rows["row"]["state"][row])]
         return "done" if child.code == 0 else "ended" if child.is_asked else describe_exit(child.code)
 
-    def _settle_rest(self) -> list[str]:
-        """Take over the sessions of those who did not end well, or left orders in the book: fold what they were still told, cancel what is open."""
-        problems = []
-        for row, seat in enumerate(self.seats):
-            if self._recorder.rows["row"]["state"][row] == DONE and not seat.setting.keep:
-                continue
-            ledger = ledger_of(self._ledgers.rows, row)
-
-            def fold(reports: Records, ledger: Any = ledger, row: int = row) -> None:
-                fold_reports(ledger, plain(reports))
-                self._recorder.rows["row"]["fills"][row] += int((reports["kind"] == EventKind.EXECUTED).sum())
-
-            try:
-                with Gateway.attach(self.name, session=seat.session, account=seat.account) as gateway:
-                    while len(reports := gateway.poll_array()):
-                        fold(reports)
-                    if not seat.setting.keep:
-                        cancel_all(gateway, fold)
-            except (ExchangeError, ReportsLost) as error:
-                problems.append(f"what {seat.session} was still told could not be taken: {error}")
-        return problems
-
-    def _balance(self) -> dict[str, Any]:
-        """Positions and cash over all participants. Only where nobody else traded must they be zero."""
-        pages = np.array([page_of(ledger_of(self._ledgers.rows, row)) for row in range(len(self.seats))])
-        positions, cash = pages["position"].sum(axis=0).tolist(), pages["cash"].sum(axis=0).tolist()
-        after, own = status_of(self._segment), {seat.session for seat in self.seats}
-        before = {lane["session"]: lane for lane in self._before["lanes"]}
-        strangers = [lane["session"] for lane in after["lanes"] if lane["session"] not in own and _took_part(lane, before.get(lane["session"]))]
-        lost = self.merged()["reports_lost"]
-        sides, trades = int((pages["bought"] + pages["sold"]).sum()), after["trades"] - self._before["trades"]
-        note = f"others traded too: {', '.join(strangers)}" if strangers else f"{lost} reports were lost" if lost else ""
-        alone = not note
-        return {
-            "alone": alone,
-            "note": note,
-            "positions": positions,
-            "cash": cash,
-            "traded_lots": sides // 2,
-            "trades": trades,
-            "holds": alone and not any(positions) and not any(cash),
-        }
-
     def _member(self, moment: Moment, row: int) -> dict[str, Any]:
         page = page_of(ledger_of(self._ledgers.rows, row))
         realised = (page["cash"] + page["cost"]).tolist()
@@ -294,11 +246,6 @@ class Population:
 def _course(seat: Seat, traded: list[Traded]) -> Course:
     own = seat.setting
     return Course(own.behaviour, traded, own.seed, own.number, own.rate, own.burst, own.arrivals, own.orders, own.seconds, own.keep)
-
-
-def _took_part(after: LaneStatus, before: LaneStatus | None) -> bool:
-    """Whether a session may have traded meanwhile: it sent something, or had orders in the book."""
-    return after["commands"] > 0 if before is None else after["commands"] != before["commands"] or before["open_orders"] > 0
 
 
 def _mid_ticks(view: MarketView, before: float) -> float:

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from shm_exchange import Exchange, Instrument
 from shm_exchange.cli.main import app
 from shm_exchange.domain.errors import ExchangeError
-from shm_exchange.participants.description import EXAMPLE
+from shm_exchange.participants.market_file import EXAMPLE
 from tests.cli.programs import Running, call, figures
 
 if TYPE_CHECKING:

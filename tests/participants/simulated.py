@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from shm_exchange.domain.enums import Side, TimeInForce
 from shm_exchange.participants.behaviour import Behaviour, parameter
-from shm_exchange.participants.description import config_for, parsed
+from shm_exchange.participants.description import config_for
+from shm_exchange.participants.market_file import parsed
 from shm_exchange.participants.scheduler import Scheduler, Seat
 
 if TYPE_CHECKING:

@@ -13,9 +13,11 @@ import pytest
 from shm_exchange import BookReplica, Exchange, Gateway, Instrument
 from shm_exchange.domain.enums import CommandKind, OrderType, Side, TimeInForce
 from shm_exchange.domain.errors import ExchangeError
+from shm_exchange.participants.arrivals import Arrivals
 from shm_exchange.participants.drive import Course, drive
 from shm_exchange.participants.flows import FLOWS
 from shm_exchange.participants.histogram import middle_values, new_histogram
+from shm_exchange.participants.ledger import Ledgers, ledger_of, page_of
 from shm_exchange.participants.portfolio import Traded
 from shm_exchange.participants.recorder import DONE, READY, RECORDER, Recorder, distribution, figures_of
 
@@ -108,6 +110,18 @@ def test_flows_do_what_they_say(exchange: Exchange, recorder: Recorder) -> None:
     assert set(orders["order_type"].tolist()) == {OrderType.LIMIT}
     assert set(orders["instrument"].tolist()) == {1}
     pings.close()
+
+
+def test_what_is_held_is_kept_in_its_ledger(exchange: Exchange, recorder: Recorder) -> None:
+    """Pings meet themselves: as much is bought as sold, at the same prices. They come in clusters here, and all of them come."""
+    ledgers = Ledgers(1, 2)
+    recorder.rows["parent"]["start_ns"] = time.monotonic_ns()
+    with Gateway.attach(exchange.name, session="holder") as gateway:
+        drive(gateway, Course("ping", TRADED, orders=400, rate=5000, arrivals=Arrivals(60.0, 100.0)), recorder.path, 0, ledgers.path)
+    page = page_of(ledger_of(ledgers.rows, 0))
+    assert page[["position", "cash", "cost", "bought", "sold"]].tolist() == [(0, 0, 0, 100, 100)] * 2
+    assert figures_of(recorder.rows)["fills"] == 400
+    ledgers.close()
 
 
 def test_a_flow_ends_when_its_time_is_over_and_is_dropped_behind_it(exchange: Exchange, recorder: Recorder) -> None:

@@ -74,7 +74,7 @@ def counts_of(moments: np.ndarray, width_ns: int) -> np.ndarray:
 
 
 def test_hawkes_arrivals_keep_the_mean_rate() -> None:
-    """mu / (1 - alpha / beta) is what was asked for."""
+    """Mu / (1 - alpha / beta) is what was asked for."""
     moments = planned(1000, arrivals=HAWKES, count=200_000)
     assert len(moments) / (moments[-1] / 1e9) == pytest.approx(1000, rel=0.05)
 

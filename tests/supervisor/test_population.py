@@ -14,7 +14,7 @@ import pytest
 
 from shm_exchange import Exchange, Gateway, Instrument, Side
 from shm_exchange.domain.errors import ConfigError, NoFreeSession, SessionInUse
-from shm_exchange.participants.description import parsed
+from shm_exchange.participants.market_file import parsed
 from shm_exchange.supervisor.population import Population
 
 if TYPE_CHECKING:
@@ -59,8 +59,9 @@ def lived(exchange: Exchange, count: int, seconds: float) -> dict[str, Any]:
     with Population(parsed(market_of(count)), exchange.name, seconds=seconds) as population:
         for seen in population.moments(0.25):
             if {moment.state for moment in seen} == {"running"}:
-                moment = resources([moment.pid for moment in seen])
-                early, late = (early, moment) if population.seconds > 0.4 * seconds and early else (moment, moment)
+                now = resources([moment.pid for moment in seen])
+                if len(now) == count:  # else some have just ended
+                    early, late = (early, now) if population.seconds > 0.4 * seconds and early else (now, now)
         figures = population.figures()
         pids = [child.pid for child in population.children]
     assert len(early) == len(late) == count
@@ -130,6 +131,23 @@ def test_where_others_trade_it_says_so(exchange: Exchange) -> None:
     assert figures["problems"] == []
 
 
+def test_an_arbitrageur_watches_another_exchange(exchange: Exchange) -> None:
+    text = f"[[participant]]\nbehaviour='latency_arbitrageur'\nwatch='ACME@{exchange.name}'\nlimit=30\n"
+    with Exchange.start(f"slow{os.getpid()}", [Instrument("ACME")], max_sessions=4) as slow:
+        for name, mid in ((exchange.name, 10_020), (slow.name, 10_000)):
+            with Gateway.attach(name, session="quoter") as quoter:
+                quoter.limit("ACME", Side.BUY, price_ticks=mid - 2, quantity=50)
+                quoter.limit("ACME", Side.SELL, price_ticks=mid + 2, quantity=50)
+                assert quoter.wait(5.0)
+        with Population(parsed(text), slow.name, seconds=0.5) as population:
+            for _ in population.moments(0.1):
+                continue
+            (arbitrageur,) = population.figures()["members"]
+    with Gateway.attach(exchange.name, session="quoter") as quoter:
+        quoter.mass_cancel()
+    assert (arbitrageur["positions"], arbitrageur["cash"]) == ([30], [-30 * 10_002])
+
+
 def test_it_ends_when_asked_and_with_its_parent(exchange: Exchange) -> None:
     with Population(parsed(market_of(8)), exchange.name, seconds=600) as population:
         for seen in population.moments(0.05):
@@ -154,7 +172,7 @@ def test_what_cannot_be_started_is_said_before_anything_is(exchange: Exchange) -
         Population(parsed(one + "count=500\n"), exchange.name)
     with pytest.raises(ConfigError, match="has no instrument 'GAMMA'"):
         Population(parsed("[[instrument]]\nsymbol='GAMMA'\n" + one), exchange.name)
-    with pytest.raises(ConfigError, match="ACME has tick 0.5 and lot 1 here, 0.01 and 1 on exchange"):
+    with pytest.raises(ConfigError, match=r"ACME has tick 0.5 and lot 1 here, 0.01 and 1 on exchange"):
         Population(parsed("[[instrument]]\nsymbol='ACME'\ntick_size='0.5'\n" + one), exchange.name)
     with Gateway.attach(exchange.name, session="twap-1"), pytest.raises(SessionInUse):
         Population(parsed(one), exchange.name)

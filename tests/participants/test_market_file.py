@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from shm_exchange.domain.errors import ExchangeError
-from shm_exchange.participants.description import EXAMPLE, config_for, parsed, read_description
+from shm_exchange.participants.description import config_for
+from shm_exchange.participants.market_file import EXAMPLE, parsed, read_description
 
 ONE = "[[participant]]\nbehaviour = 'twap'\n"
 FLOW = "[[participant]]\nbehaviour = 'zero'\nrate = 5\n"
