@@ -10,6 +10,7 @@ import logging
 import os
 import time
 import weakref
+from collections.abc import Sequence
 from operator import index as whole
 from typing import Any, NamedTuple, Self
 
@@ -55,7 +56,7 @@ class Wishes(NamedTuple):
     block_seconds: float = 1.0
     timeout: float = 5.0
     cancel_on_disconnect: bool = False
-    resume_from: int | None = None
+    resume_from: int | Sequence[int] | None = None
 
 
 class Batch(NamedTuple):
@@ -86,11 +87,10 @@ class Endpoint(Inbox):
         policy = wishes.lane_full
         if policy not in _LANE_FULL:
             raise ConfigError(f"lane_full must be one of {', '.join(_LANE_FULL)}, not {policy!r}{nearest(policy, _LANE_FULL)}")
-        self.dropped = 0
+        self._dropped = 0
         self._lane_full, self._block_seconds = policy, wishes.block_seconds
         self._logon = _LOGON + (_CANCEL_ON_DISCONNECT if wishes.cancel_on_disconnect else 0)
-        if is_interactive():
-            _give_way(name, session)
+        give_way(name, session)
         segment = attach(name, write=True, timeout=wishes.timeout)
         ensure_warm()
         deadline = time.monotonic() + wishes.timeout
@@ -98,7 +98,7 @@ class Endpoint(Inbox):
         self._open_rings(segment)
         if wishes.resume_from is not None:
             self._resume_from(wishes.resume_from)
-        _open.add(self)
+        enroll(self)
         self._log_on(deadline)
         _log.debug("session %r is attached to exchange %r as number %d", session, name, self.number)
         freeze(submit)  # a word that is no int64 is refused, instead of quietly compiling a kernel for it
@@ -118,9 +118,7 @@ class Endpoint(Inbox):
 
         `number` and `time_ns` need not be set. With lane_full="block" all go in or LaneFull is raised, whose text says how many did.
         """
-        if not isinstance(commands, np.ndarray) or commands.dtype not in (COMMAND, COMMAND_WORDS) or commands.ndim != 1:
-            raise ConfigError("submit_many takes a one-dimensional array of COMMAND records (shm_exchange.layout.records.COMMAND)")
-        words = np.ascontiguousarray(plain(commands)).view(COMMAND_WORDS)
+        words = checked_commands(commands)
         first = self._lane_id | int(self._producer_record[0].position)
         count = submit_many(self._producer, words, 0)
         deadline = time.monotonic() + self._block_seconds
@@ -132,7 +130,7 @@ class Endpoint(Inbox):
             deadline = time.monotonic() + self._block_seconds if added else deadline
         if count < len(words) and self._lane_full == "raise":
             raise self._full(f"{count} of {len(words)} commands were submitted")
-        self.dropped += len(words) - count
+        self._dropped += len(words) - count
         return Batch(first, int(count))
 
     def rings(self) -> tuple[int, Records, Records, Records, Records]:
@@ -143,6 +141,11 @@ class Endpoint(Inbox):
     def submitted(self) -> int:
         """Commands this handle has put into its lane."""
         return int(self._producer_record[0].submitted)
+
+    @property
+    def dropped(self) -> int:
+        """Commands that found the lane full and were dropped, where that is the policy."""
+        return self._dropped
 
     @property
     def matcher_alive(self) -> bool:
@@ -182,7 +185,7 @@ class Endpoint(Inbox):
     def _when_full(self, order_id: int, client_order_id: int, price_ticks: int, lots: int, kinds: int) -> int:
         """The lane-full policy."""
         if self._lane_full == "drop":
-            self.dropped += 1
+            self._dropped += 1
             return 0
         if self._lane_full == "raise" or not self._await_room(time.monotonic() + self._block_seconds):
             raise self._full("the command was not submitted")
@@ -260,11 +263,23 @@ class _DisabledEndpoint(Endpoint):
         """Already closed."""
 
 
-def _give_way(name: str, session: str) -> None:
-    """Close the gateway that an earlier run of the same cell opened in this process."""
-    for endpoint in list(_open):
+def give_way(name: str, session: str) -> None:
+    """Where people try things out, close the gateway that an earlier run of the same cell opened in this process."""
+    for endpoint in list(_open) if is_interactive() else ():
         if (endpoint.name, endpoint.session) == (name, session):
             endpoint.close()
+
+
+def enroll(endpoint: Endpoint) -> None:
+    """Let a forked child find it unusable, and a cell that is run again close it."""
+    _open.add(endpoint)
+
+
+def checked_commands(commands: Records) -> Records:
+    """COMMAND records as COMMAND_WORDS, one behind the other. Raises ConfigError."""
+    if not isinstance(commands, np.ndarray) or commands.dtype not in (COMMAND, COMMAND_WORDS) or commands.ndim != 1:
+        raise ConfigError("submit_many takes a one-dimensional array of COMMAND records (shm_exchange.layout.records.COMMAND)")
+    return np.ascontiguousarray(plain(commands)).view(COMMAND_WORDS)
 
 
 def load_kernels() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from decimal import Decimal
-from typing import Self
+from typing import Self, cast
 
 import numpy as np
 
@@ -15,9 +15,11 @@ from shm_exchange.domain.config import Term
 from shm_exchange.domain.enums import EventKind, Reason, Side, reason_of
 from shm_exchange.domain.errors import EventsLost
 from shm_exchange.domain.instrument import Instrument
+from shm_exchange.domain.limits import SHARD_BITS_FROM
 from shm_exchange.layout.records import EVENT
 from shm_exchange.ring.broadcast import FEED, take_events
 from shm_exchange.runtime.warm import ensure_warm
+from shm_exchange.shm.group import shards_of
 from shm_exchange.shm.segment import Segment, attach
 
 
@@ -76,6 +78,11 @@ class Event:
         return self.instrument.quantity(self.quantity_lots)
 
     @property
+    def shard(self) -> int:
+        """Of an exchange in shards: whose numbers `number`, `sequence` and `match_id` are; else 0."""
+        return self.order_id >> SHARD_BITS_FROM
+
+    @property
     def match_id(self) -> int | None:
         """Of an EXECUTED event: its own number, which both sides' reports carry."""
         return self.number if self.kind is EventKind.EXECUTED else None
@@ -104,11 +111,16 @@ class EventFeed:
         self._sleeper = word_sleeper(segment, self._words["event_tail"], lambda: int(feed["next_event"][0]))
 
     @classmethod
-    def attach(cls, name: str, *, from_start: bool = False, complete: bool = False, dead_ok: bool = False) -> Self:
+    def attach(cls, name: str, *, from_start: bool = False, complete: bool = False, dead_ok: bool = False, merged: bool = False) -> Self:
         """Begin with the next event, or `from_start` with the first ever (if the ring still holds it, else EventsLost at the first poll).
 
-        complete: what the ring no longer holds is derived from the journal, as far back as that goes.
+        complete: what the ring no longer holds is derived from the journal, as far back as that goes. merged: events of an exchange in shards come
+        in the order of their sequenced time, as soon as no earlier one can come (see `client.sharded_feed`); else each shard's in its own order.
         """
+        if names := shards_of(name):
+            from shm_exchange.client.sharded_feed import ShardedFeed
+
+            return cast("Self", ShardedFeed(names, from_start=from_start, complete=complete, dead_ok=dead_ok, merged=merged))
         segment = attach(name, dead_ok=dead_ok)
         ensure_warm()
         return cls(segment, from_start=from_start, complete=complete)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from operator import index as whole
-from typing import Self
+from typing import Self, cast
 
 from shm_exchange.client.endpoint import POSITION_MASK, Endpoint, Wishes, too_large
+from shm_exchange.client.shards import unknown_symbol
 from shm_exchange.domain.enums import CommandKind, Flag, OrderType, SelfTradePrevention, Side, TimeInForce
 from shm_exchange.domain.errors import ConfigError, ExchangeError, PriceError, UnknownSymbol
 from shm_exchange.domain.instrument import Instrument, Number
 from shm_exchange.domain.limits import POSITION_BITS
-from shm_exchange.domain.names import nearest
 from shm_exchange.layout.records import ALL_INSTRUMENTS, kinds_word
 from shm_exchange.ring.lane import submit
+from shm_exchange.shm.group import shards_of
 
 _SIDE, _TIF, _FLAG, _STP = kinds_word(side=1), kinds_word(time_in_force=1), kinds_word(modifiers=1), kinds_word(self_trade=1)
 _INSTRUMENT = kinds_word(instrument=1)
@@ -39,7 +41,7 @@ class Gateway(Endpoint):
         block_seconds: float = 1.0,
         timeout: float = 5.0,
         cancel_on_disconnect: bool = False,
-        resume_from: int | None = None,
+        resume_from: int | Sequence[int] | None = None,
     ) -> Self:
         """Open the lane of `session` on exchange `name` and log on for `account` (default: the session's name).
 
@@ -49,10 +51,18 @@ class Gateway(Endpoint):
         cancel_on_disconnect: when this process dies without `close`, cancel the session's open orders. resume_from: begin with the report of that
         number instead of the first one not acknowledged; what the ring no longer holds comes from the journal.
 
+        Of an exchange in shards: a gateway over all of them, attached together or not at all, with the same methods; `resume_from` is then a list of
+        numbers, one for each shard.
+
         In a notebook or at a prompt, a gateway of that session in this very process is closed first: so a cell can be run again. Raises
         ExchangeNotFound, LayoutMismatch, SessionInUse, NoFreeSession, LaneFull, ConfigError.
         """
-        gateway = cls(name, session, account or session, Wishes(lane_full, block_seconds, timeout, cancel_on_disconnect, resume_from))
+        wishes = Wishes(lane_full, block_seconds, timeout, cancel_on_disconnect, resume_from)
+        if names := shards_of(name, timeout=timeout):
+            from shm_exchange.client.sharded_gateway import ShardedGateway
+
+            return cast("Self", ShardedGateway(names, session, account or session, wishes, self_trade))
+        gateway = cls(name, session, account or session, wishes)
         gateway._prepare(self_trade)
         return gateway
 
@@ -208,9 +218,7 @@ class Gateway(Endpoint):
         return self._unknown(symbol)
 
     def _unknown(self, symbol: str) -> UnknownSymbol:
-        return UnknownSymbol(
-            f"exchange {self.name!r} has no instrument {symbol!r}{nearest(str(symbol), self._enter)}; it has {', '.join(self._enter)}"
-        )
+        return unknown_symbol(self.name, symbol, self._enter)
 
 
 def _given(price: Number | None) -> Number:

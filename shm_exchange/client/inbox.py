@@ -7,7 +7,7 @@ had no room for were skipped by the matcher, which waits for nobody; what they s
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from functools import partial
 
 import numpy as np
@@ -108,7 +108,7 @@ class Inbox:
         """Where the matcher spins, processes have cores of their own, and we may spin too."""
         return _SPIN_POLLS if self._control["spin_polls"][0] else 1
 
-    def _resume_from(self, number: int) -> None:
+    def _resume_from(self, number: int | Sequence[int]) -> None:
         """Begin with that report, whatever was acknowledged. Raises ConfigError for one that is still to come."""
         tail = int(self._tail["tail"][0])
         if not isinstance(number, int) or not 1 <= number <= tail:

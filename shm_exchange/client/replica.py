@@ -15,11 +15,12 @@ import numpy as np
 from shm_exchange._jit import inlined, kernel
 from shm_exchange.client import derived
 from shm_exchange.client.feed import EventFeed
+from shm_exchange.client.shards import attach_symbol
 from shm_exchange.client.view import index_of
 from shm_exchange.domain.config import ExchangeConfig
 from shm_exchange.domain.enums import EventKind, OrderType, Place, Side
 from shm_exchange.domain.instrument import Number
-from shm_exchange.domain.limits import POSITION_BITS
+from shm_exchange.domain.limits import POSITION_BITS, SHARD_BITS_FROM
 from shm_exchange.domain.names import words_name
 from shm_exchange.engine.book import NIL, new_book
 from shm_exchange.engine.check import book_hash
@@ -38,7 +39,7 @@ from shm_exchange.engine.ladder import (
 from shm_exchange.engine.orders import free_slot, take_slot
 from shm_exchange.engine.outputs import Subject
 from shm_exchange.runtime.warm import ensure_warm
-from shm_exchange.shm.segment import Segment, attach
+from shm_exchange.shm.segment import Segment
 
 _NO_LEVEL = 0
 
@@ -127,8 +128,9 @@ def apply_events(book, events):
 class BookReplica:
     """Order-by-order books of an exchange; `update` (or any question) takes what is new. With one symbol attached, questions need none."""
 
-    def __init__(self, segment: Segment, symbol: str | None = None) -> None:
+    def __init__(self, segment: Segment, symbol: str | None = None, shard: int = 0) -> None:
         self._segment = segment
+        self._shard_bits = shard << SHARD_BITS_FROM
         self._config = segment.config
         self._feed = EventFeed(segment, from_start=True, complete=True)
         self._accounts = segment.array("accounts")
@@ -139,10 +141,13 @@ class BookReplica:
 
     @classmethod
     def attach(cls, name: str, symbol: str | None = None, *, dead_ok: bool = False) -> Self:
-        """Rebuild from the first event, or from the journal where the event ring no longer holds it; without one EventsLost at the first update."""
-        segment = attach(name, dead_ok=dead_ok)
+        """Rebuild from the first event, or from the journal where the event ring no longer holds it; without one EventsLost at the first update.
+
+        Of an exchange in shards the one that trades `symbol`, which must be said.
+        """
+        segment, shard = attach_symbol(name, symbol, dead_ok=dead_ok)
         ensure_warm()
-        return cls(segment, symbol)
+        return cls(segment, symbol, shard)
 
     def update(self) -> int:
         """Take all new events; returns how many. What it missed comes from the journal.
@@ -227,7 +232,7 @@ class BookReplica:
             order = self._book.orders[slot]
             account = self._accounts[order.account]
             quantity = self._config.instruments[index].quantity(order.leaves_quantity)
-            orders.append(RestingOrder(int(order.order_id), words_name(account.low, account.high), side, quantity))
+            orders.append(RestingOrder(self._shard_bits | int(order.order_id), words_name(account.low, account.high), side, quantity))
             slot = int(order.following)
         return orders
 

@@ -6,6 +6,7 @@ from decimal import Decimal
 
 from shm_exchange.domain.enums import EventKind, Reason, Role, Side, reason_of
 from shm_exchange.domain.instrument import Instrument
+from shm_exchange.domain.limits import SHARD_BITS_FROM
 
 
 class Report:
@@ -80,6 +81,11 @@ class Report:
     def leaves_quantity(self) -> Decimal | None:
         """Still open afterwards."""
         return self.instrument.quantity(self.leaves_lots) if self.instrument else None
+
+    @property
+    def shard(self) -> int:
+        """Of an exchange in shards: whose numbers `number` and `match_id` are; else 0."""
+        return (self.order_id if self.kind is EventKind.EXECUTED else self.cause_id) >> SHARD_BITS_FROM
 
     @property
     def match_id(self) -> int | None:

@@ -10,12 +10,12 @@ import numpy as np
 
 from shm_exchange.client.ladder import ladder_frame, ladder_html
 from shm_exchange.client.plain import Records, plain
+from shm_exchange.client.shards import attach_symbol, unknown_symbol
 from shm_exchange.client.sleeper import word_sleeper
-from shm_exchange.domain.errors import SnapshotBusy, UnknownSymbol
-from shm_exchange.domain.names import nearest
+from shm_exchange.domain.errors import SnapshotBusy
 from shm_exchange.layout.headers import PRICE_LEVEL, SNAPSHOT
 from shm_exchange.runtime.warm import ensure_warm
-from shm_exchange.shm.segment import Segment, attach
+from shm_exchange.shm.segment import Segment
 from shm_exchange.snapshot.slots import READ_TRIES, Snapshots, read_snapshot
 
 if TYPE_CHECKING:
@@ -70,8 +70,8 @@ class MarketView:
 
     @classmethod
     def attach(cls, name: str, symbol: str, *, dead_ok: bool = False) -> Self:
-        """Map the exchange read-only. `dead_ok`: also one whose matcher is gone, to look at its last state."""
-        segment = attach(name, dead_ok=dead_ok)
+        """Map the exchange read-only, of one in shards that which trades `symbol`. `dead_ok`: also one whose matcher is gone, to look at its last state."""
+        segment, _ = attach_symbol(name, symbol, dead_ok=dead_ok)
         ensure_warm()
         return cls(segment, symbol)
 
@@ -179,5 +179,5 @@ def index_of(segment: Segment, symbol: str) -> int:
     """Number of an instrument. Raises UnknownSymbol."""
     symbols = [instrument.symbol for instrument in segment.config.instruments]
     if symbol not in symbols:
-        raise UnknownSymbol(f"exchange {segment.name!r} has no instrument {symbol!r}{nearest(symbol, symbols)}; it has {', '.join(symbols)}")
+        raise unknown_symbol(segment.name, symbol, symbols)
     return symbols.index(symbol)

@@ -78,6 +78,8 @@ class LaneFull(ExchangeError):
 class _Lost(ExchangeError):
     what = "records"
     cure = ""
+    shard = 0
+    """Whose numbers they are, on an exchange in shards."""
 
     def __init__(self, first: int, last: int) -> None:
         super().__init__(f"{self.what} {first} to {last} were overwritten before they were read; the next poll goes on at {last + 1}; {self.cure}")

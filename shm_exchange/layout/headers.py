@@ -70,8 +70,8 @@ MATCHER = lines(
     ("event_tail", "i8"),  # next event number: all below are out
     ("pid", "i8"),
     ("state", "i8"),  # 0 starting, 1 running, 2 stopped
-    ("time_ns", "i8"),  # sequenced time of the last batch
-    ("heartbeat_ns", "i8"),  # CLOCK_MONOTONIC of the last slice; for eyes only, never a verdict
+    ("time_ns", "i8"),  # sequenced time of the last batch that is out
+    ("heartbeat_ns", "i8"),  # CLOCK_MONOTONIC of the last slice; never a verdict on who lives, but no later batch is stamped earlier
     ("account_count", "i8"),
     ("check_code", "i8"),  # answer to the last `verify`: index into engine.check.CHECKS
     ("state_hash", "i8"),

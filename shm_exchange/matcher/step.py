@@ -36,7 +36,7 @@ def _wake_parked(memory, outputs):
 @inlined
 def _count(memory, book, published):
     counters, state = memory.counters[0], book.state[0]
-    memory.words[0].time_ns = state.time_ns
+    store_release(memory.words[0], "time_ns", state.time_ns)  # behind the events, too: client.settled reads it as "no earlier one comes"
     memory.private[0].applied = state.sequence
     for index in range(memory.private[0].hot_count):
         session = memory.hot[index]

@@ -1,5 +1,6 @@
 """MEMORY: the files an exchange lives in, who holds which byte lock, and the views of the arrays."""
 
+from shm_exchange.shm.group import shards_found, shards_of
 from shm_exchange.shm.locks import ATTACH_BYTE, KEEPER_BYTE, MATCHER_BYTE, SUPERVISOR_BYTE
 from shm_exchange.shm.registry import ExchangeInfo, exchanges, reap
 from shm_exchange.shm.root import SHM_DIR
@@ -18,4 +19,6 @@ __all__ = [
     "create",
     "exchanges",
     "reap",
+    "shards_found",
+    "shards_of",
 ]

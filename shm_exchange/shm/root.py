@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 
 from shm_exchange.domain.errors import ExchangeError, ExchangeRunning
-from shm_exchange.domain.names import checked_exchange_name
+from shm_exchange.domain.names import EXCHANGE_NAME, checked_exchange_name, whole_name
 from shm_exchange.layout.digest import LAYOUT_VERSION, layout_digest
 from shm_exchange.layout.headers import MAGIC, ROOT
 from shm_exchange.shm.locks import KEEPER_BYTE, MATCHER_BYTE, SUPERVISOR_BYTE, LockFile
@@ -53,7 +53,7 @@ def data_files(name: str, directory: str | Path) -> list[Path]:
 
 def names_in(directory: str | Path) -> list[str]:
     """The names of all exchanges of this user that have a file left, alive or not."""
-    pattern = re.compile(re.escape(_prefix()) + r"([A-Za-z0-9_-]{1,48})(\.\d+)?")
+    pattern = re.compile(re.escape(_prefix()) + rf"({EXCHANGE_NAME})(\.\d+)?")
     with os.scandir(directory) as entries:
         matches = [pattern.fullmatch(entry.name) for entry in entries if _is_own(entry)]
     return sorted({match[1] for match in matches if match})
@@ -171,11 +171,11 @@ def _is_ours_and_empty(root: Root) -> bool:
 
 
 def _who_runs(root: Root, who: str) -> str:
-    record = root.read()
-    cure = f"stop it with `shm-exchange stop {root.name}`, or choose another name"
+    record, name = root.read(), whole_name(root.name)
+    cure = f"stop it with `shm-exchange stop {name}`, or choose another name"
     if record is None:
-        return f"exchange {root.name!r} is just being started by another process; {cure}"
+        return f"exchange {name!r} is just being started by another process; {cure}"
     started = f"process {record['creator_pid']}, started {time_text(int(record['created_ns']))}"
     if who != "supervisor":
-        return f"exchange {root.name!r} is running: its supervisor ({started}) is gone, but its {who} lives; {cure}"
-    return f"exchange {root.name!r} is running: its supervisor ({started}) lives; {cure}"
+        return f"exchange {name!r} is running: its supervisor ({started}) is gone, but its {who} lives; {cure}"
+    return f"exchange {name!r} is running: its supervisor ({started}) lives; {cure}"

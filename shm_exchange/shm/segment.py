@@ -29,6 +29,7 @@ from shm_exchange.domain.names import nearest
 from shm_exchange.layout.digest import LAYOUT_VERSION, layout_digest
 from shm_exchange.layout.headers import MAGIC
 from shm_exchange.layout.regions import Layout, Region, Writer, layout_of
+from shm_exchange.shm.group import clear_rivals, shards_found
 from shm_exchange.shm.header import read_config, read_journal, write_config
 from shm_exchange.shm.locks import ATTACH_BYTE, KEEPER_BYTE, MATCHER_BYTE, SUPERVISOR_BYTE
 from shm_exchange.shm.mapping import Mapping
@@ -196,6 +197,7 @@ def create(config: ExchangeConfig, directory: str | Path = SHM_DIR, journal: Jou
         root = claim(config.name, directory)
         undo.callback(root.close)
         undo.callback(root.remove_files)
+        clear_rivals(config.name, directory)
         check_room(config, directory)
         generation = time.time_ns()
         fd = new_file(data_path(config.name, generation, directory), layout_of(config).size)
@@ -285,6 +287,8 @@ def _check_version(name: str, record: np.void) -> None:
 
 
 def _not_found(name: str, directory: str | Path) -> ExchangeNotFound:
+    if shards := shards_found(name, directory):
+        return ExchangeNotFound(f"exchange {name!r} runs in shards, and this deals with one matcher only: name one of {', '.join(shards)}")
     running = [info.name for info in exchanges(directory) if info.is_alive]
     known = f"running are {', '.join(running)}" if running else "none is running"
     return ExchangeNotFound(f"there is no exchange {name!r}{nearest(name, running)}; {known}; start it with `shm-exchange run {name}`")

@@ -18,6 +18,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from shm_exchange.client import BookReplica, EventFeed, Gateway, MarketView
+from shm_exchange.client.settled import Settled
 from shm_exchange.domain.config import ExchangeConfig, TermStart
 from shm_exchange.domain.enums import Side
 from shm_exchange.domain.instrument import Instrument
@@ -114,6 +115,7 @@ class _Tour:
             view.depth()
             feed.poll()
             feed.poll_array()
+            Settled(self._segment).until()
             asyncio.run(_wait_for_nothing(feed))
 
     def replica(self) -> None:
