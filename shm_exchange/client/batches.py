@@ -91,4 +91,5 @@ def _routes(
     own["order_id"][is_about] &= LOCAL_MASK
     for each in entered:
         remember(*each)
-    return (shards == np.arange(count)[:, np.newaxis]) | everywhere
+    goes: Marks = (shards == np.arange(count)[:, np.newaxis]) | everywhere
+    return goes

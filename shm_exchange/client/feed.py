@@ -156,7 +156,7 @@ class EventFeed:
             if not self._complete:
                 raise EventsLost(*lost)
             self._derived = derived.events(self._segment, *lost)
-        taken, self._derived = self._derived[:limit], self._derived[limit:]
+        taken, self._derived = self._derived[:limit], self._derived[len(self._derived) if limit is None else limit :]
         self._feed["next_event"] = taken["number"][-1] + 1
         return taken
 

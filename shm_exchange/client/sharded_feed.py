@@ -63,13 +63,13 @@ class ShardedFeed(EventFeed):
         self._sleeper = ShardSleeper(segments, self._is_there, glance)
 
     def poll_array(self, limit: int | None = None) -> Records:
-        """The next EVENT records, at most `limit`; the shard of each is in its order id. Raises EventsLost, whose `shard` says whose, then goes on."""
+        """The next EVENT records, at most `limit`; the order id of each tells its shard. Raises EventsLost, whose `shard` says whose."""
         if not len(self._ready):
             if self._held is not None:
                 held, self._held = self._held, None
                 raise held
             self._ready = self._merge() if self._is_merged else self._next()
-        taken, self._ready = self._ready[:limit], self._ready[limit:]
+        taken, self._ready = self._ready[:limit], _NOTHING if limit is None else self._ready[limit:]
         return taken
 
     def poll(self, limit: int | None = None) -> list[Event]:

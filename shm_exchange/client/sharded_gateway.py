@@ -156,7 +156,8 @@ class ShardedGateway(Gateway):
         if symbol is not None:
             shard = self._shard_of_symbol(symbol)
             return _wide(shard, self._chosen(shard).mass_cancel(symbol, side, account=account))
-        return [part.mass_cancel(None, side, account=account) for part in self.shards][0]
+        first, *_ = [part.mass_cancel(None, side, account=account) for part in self.shards]
+        return first
 
     def submit_many(self, commands: Records) -> ShardedBatch:
         """Submit COMMAND records in one call, each to its shard, the order within a shard kept. Returns the id of each and how many went in.

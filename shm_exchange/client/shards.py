@@ -38,8 +38,8 @@ class Home(NamedTuple):
     """Where an instrument is traded."""
 
     shard: int
-    index: int
-    """Of the instrument, in its shard."""
+    place: int
+    """The number it has there."""
 
 
 class Catalogue:
@@ -48,10 +48,10 @@ class Catalogue:
     def __init__(self, configs: Sequence[ExchangeConfig]) -> None:
         longest = max(len(config.instruments) for config in configs)
         homes = [Home(shard, index) for index in range(longest) for shard, config in enumerate(configs) if index < len(config.instruments)]
-        self.instruments: list[Instrument] = [configs[home.shard].instruments[home.index] for home in homes]
+        self.instruments: list[Instrument] = [configs[home.shard].instruments[home.place] for home in homes]
         self.homes = {instrument.symbol: home for instrument, home in zip(self.instruments, homes, strict=True)}
         self.places = np.array(homes, np.int64)
-        """By instrument: shard, and index there."""
+        """By instrument: shard, and number there."""
         self._numbers = [
             np.array([homes.index(Home(shard, index)) for index in range(len(config.instruments))]) for shard, config in enumerate(configs)
         ]

@@ -70,7 +70,7 @@ class MarketView:
 
     @classmethod
     def attach(cls, name: str, symbol: str, *, dead_ok: bool = False) -> Self:
-        """Map the exchange read-only, of one in shards that which trades `symbol`. `dead_ok`: also one whose matcher is gone, to look at its last state."""
+        """Map the exchange, or its shard that trades `symbol`, read-only. `dead_ok`: also one whose matcher is gone, to look at its last state."""
         segment, _ = attach_symbol(name, symbol, dead_ok=dead_ok)
         ensure_warm()
         return cls(segment, symbol)

@@ -25,7 +25,7 @@ POSITION_BITS = 40
 """`order_id = lane << 40 | lane position`: 2^40 commands a lane, a day and more at ten million a second."""
 
 SHARD_BITS_FROM = 50
-"""`shard << 50 | lane << 40 | position` is an order id of a sharded exchange: SESSIONS_MAX takes the ten bits below, and three are left below 2^53."""
+"""`shard << 50 | lane << 40 | position` is an id on an exchange in shards: SESSIONS_MAX takes the ten bits below, three are left below 2^53."""
 
 SHARDS_MAX = 8
 """What those three bits can tell apart. Shard 0's ids are those of an exchange that has no shards."""

@@ -24,7 +24,7 @@ class ShardName(NamedTuple):
     """Name of the exchange."""
     shard: int
     """Which one, from 0."""
-    count: int
+    shards: int
     """How many there are."""
 
 
@@ -45,7 +45,7 @@ def checked_exchange_name(name: str) -> str:
 def checked_whole_name(name: str) -> str:
     """`name` itself, if a user may give it to an exchange: shards get theirs from it. Raises ConfigError."""
     if isinstance(name, str) and (shard := parsed_shard(name)):
-        raise ConfigError(f"{name!r} is the name of a shard, and shards begin together: start {shard.whole!r} in {shard.count} shards")
+        raise ConfigError(f"{name!r} is the name of a shard, and shards begin together: start {shard.whole!r} in {shard.shards} shards")
     if not isinstance(name, str) or not _WHOLE_NAME.fullmatch(name):
         raise ConfigError(f"exchange name {name!r} must be 1 to 48 letters, digits, '-' or '_'")
     return name

@@ -28,7 +28,7 @@ def shards_of(name: str, directory: str | Path = SHM_DIR, timeout: float = 5.0) 
         return ()
     deadline = time.monotonic() + timeout
     while found := shards_found(name, directory):
-        counts = {shard.count for each in found if (shard := parsed_shard(each))}
+        counts = {shard.shards for each in found if (shard := parsed_shard(each))}
         count = min(counts)
         if counts == {count} and found == list(shard_names(name, count)):
             return tuple(found)
@@ -54,4 +54,4 @@ def clear_rivals(name: str, directory: str | Path) -> None:
 
 def _count(name: str) -> int:
     shard = parsed_shard(name)
-    return shard.count if shard else 1
+    return shard.shards if shard else 1

@@ -1,6 +1,7 @@
 """PARENT: who makes the memory, starts the others, watches them, and cleans up. Never on the order's way.
 
     exchange    Exchange, the public handle: start, attach, stop, status, verify, spawn
+    sharded     the same over all shards of an exchange                      sharding   what goes to which shard
     owned       the supervisor as a child process, seen from its caller      __main__  the same, seen from inside
     supervisor  memory + matcher + spin policy, in the process that supervises
     matcher     the matcher as a child process                               control   the supervisor's page of words
@@ -14,6 +15,7 @@ Only `kernels` and `gateways` import numba when they are imported, so a supervis
 """
 
 from shm_exchange.supervisor.exchange import Exchange
+from shm_exchange.supervisor.sharded import ShardedExchange
 from shm_exchange.supervisor.spawn import Child
 
-__all__ = ["Child", "Exchange"]
+__all__ = ["Child", "Exchange", "ShardedExchange"]

@@ -14,26 +14,28 @@ from contextlib import ExitStack, suppress
 from itertools import cycle, islice
 from pathlib import Path
 from shutil import rmtree
-from typing import Any, Self, TypeVar, overload
+from typing import Any, Self, TypeVar, cast, overload
 
 from shm_exchange.domain.config import ExchangeConfig
 from shm_exchange.domain.errors import ConfigError, ExchangeNotFound, HandleClosed, ProcessDied
 from shm_exchange.domain.instrument import Instrument
+from shm_exchange.domain.names import checked_whole_name
 from shm_exchange.domain.packing import config_of
 from shm_exchange.runtime.affinity import checked_cores, usable_cores
 from shm_exchange.runtime.interactive import is_interactive
 from shm_exchange.runtime.warm import ensure_warm
-from shm_exchange.shm import SHM_DIR, Segment, attach
+from shm_exchange.shm import SHM_DIR, Segment, attach, shards_of
 from shm_exchange.supervisor.control import Verdict
-from shm_exchange.supervisor.kept import checked_mode, kept_of
+from shm_exchange.supervisor.kept import Kept, checked_mode, kept_of
 from shm_exchange.supervisor.owned import OwnedSupervisor
 from shm_exchange.supervisor.remote import stop_segment, verify_exchange
+from shm_exchange.supervisor.sharding import Shards, core_of_each, folder_of_each, split
 from shm_exchange.supervisor.spawn import Child, Task, function_name, packed_arguments, session_names
 from shm_exchange.supervisor.status import Status, status_of
 from shm_exchange.supervisor.supervisor import VERIFY_SECONDS
 
 T = TypeVar("T")
-_ours: dict[str, Exchange] = {}
+ours: dict[str, Exchange] = {}
 """Running exchanges that this process started."""
 
 
@@ -51,9 +53,10 @@ class Exchange:
         self._cores = usable_cores()
         self._closed = False
         self._told = False
-        self._trouble = ""
+        self.trouble = ""
+        """What went wrong with an end that no other error has told of, once it is closed."""
         if owned is not None:
-            _ours[self.name] = self
+            ours[self.name] = self
             atexit.register(self._stop_at_exit)
 
     @classmethod
@@ -62,9 +65,10 @@ class Exchange:
         name: str,
         instruments: Iterable[Instrument],
         *,
-        core: int | None = None,
+        core: int | Sequence[int] | None = None,
         journal: str = "off",
         journal_directory: str | Path | None = None,
+        shards: Shards = 1,
         **sizes: int,
     ) -> Self:
         """Start an exchange that ends with this process, or with `stop`, or at the end of a `with` block.
@@ -76,30 +80,40 @@ class Exchange:
         journal: "off"; "async" (accepted orders survive every kill -9); "group" or "sync" (and every loss of power: reports wait for the disk). It is
         written to `journal_directory`, which must be empty; without one, to a temporary folder that a clean stop removes.
 
+        shards: so many matchers, each a process with books of its own, behind one Gateway and one EventFeed; or {symbol: shard} to say which goes
+        where. Sizes are each shard's, `core` then is a list, and each has a journal of its own (JOURNAL_DIRECTORY/shard-0 …).
+
         Raises ExchangeRunning, NotEnoughMemory, ConfigError, JournalError, ProcessDied.
         """
-        config = config_of(name, instruments, sizes)
-        if core is not None:
-            checked_cores(core)
+        config = config_of(checked_whole_name(name), instruments, sizes)
+        configs = [config] if shards == 1 else split(config, shards)
+        cores = core_of_each(core, len(configs))
         checked_mode(journal)
         ensure_warm()
-        former = _ours.get(name)
+        former = ours.get(name)
         if former is not None and former._pid == os.getpid() and is_interactive():  # noqa: SLF001
             former.stop()
         with ExitStack() as undo:
-            kept = kept_of(journal, journal_directory)
-            if kept.forgets:
-                undo.callback(rmtree, kept.journal.directory, ignore_errors=True)
-            owned = OwnedSupervisor(config, SHM_DIR, core, kept, _load_client)
-            undo.callback(owned.close)
-            exchange = cls(attach(name, write=True, populate=False), owned)
+            folders = [journal_directory] if shards == 1 else folder_of_each(journal_directory, len(configs))
+            owned = [_launched(*each, undo) for each in zip(configs, cores, [kept_of(journal, folder) for folder in folders], strict=True)]
+            _load_client()
+            for supervisor in owned:
+                supervisor.await_ready()
+            parts = [Exchange(attach(each.name, write=True, populate=False), supervisor) for each, supervisor in zip(configs, owned, strict=True)]
             undo.pop_all()
-            return exchange
+        return cls._over(parts)
 
     @classmethod
     def attach(cls, name: str) -> Self:
         """A handle of an exchange that another process runs. Raises ExchangeNotFound, LayoutMismatch."""
-        return cls(attach(name, write=True, populate=False))
+        return cls._over([Exchange(attach(each, write=True, populate=False)) for each in shards_of(name) or (name,)])
+
+    @classmethod
+    def _over(cls, parts: list[Exchange]) -> Self:
+        """The handle of one exchange, or of one in shards."""
+        from shm_exchange.supervisor.sharded import ShardedExchange
+
+        return cast("Self", parts[0] if len(parts) == 1 else ShardedExchange(parts))
 
     def status(self) -> Status:
         """The exchange in figures: counters, lanes, the matcher's pulse. Raises HandleClosed after `stop`."""
@@ -164,15 +178,14 @@ class Exchange:
         ensure_warm()
         names = session_names(session, target, len(self.children) + 1, count)
         cores = [[one] for one in checked_cores(core, self._cores)] if core is not None else [list(self._cores)]
-        lifelines = [self._pid] if self._owned is None else [self._pid, self._owned.pid]
+        lifelines = [self._pid, *self._supervisors()]
         started: list[Child[T]] = []
         try:
             for number, (name, chosen) in enumerate(zip(names, islice(cycle(cores), count), strict=True), 1):
                 trader = account and account.replace("{n}", str(number))
                 task = Task(target, self.name, name if gateway else None, trader, chosen, lifelines)
                 started.append(Child(name, task, payload))
-            if self._owned is not None:
-                self._request("spawned", pids=[child.pid for child in started])
+            self._take_charge([child.pid for child in started])
         except BaseException:
             for child in started:
                 child.end()
@@ -190,7 +203,7 @@ class Exchange:
 
     def close(self) -> None:
         """Let go: of an exchange that we started as `stop`; of an attached one only what we spawned ends. Again is harmless."""
-        self._end(stop=self._owned is not None)
+        self._end(stop=bool(self._supervisors()))
 
     def __enter__(self) -> Self:
         return self
@@ -200,11 +213,11 @@ class Exchange:
         if self._pid != os.getpid():
             return
         self.close()
-        if self._trouble and kind is None:
-            raise ProcessDied(self._trouble)
+        if self.trouble and kind is None:
+            raise ProcessDied(self.trouble)
 
     def __repr__(self) -> str:
-        return f"<Exchange {self.name!r}, {'closed' if self._closed else 'ours' if self._owned is not None else 'attached'}>"
+        return f"<Exchange {self.name!r}, {'closed' if self._closed else 'ours' if self._supervisors() else 'attached'}>"
 
     def _end(self, *, stop: bool) -> None:
         if self._pid != os.getpid():
@@ -223,9 +236,9 @@ class Exchange:
                 stop_segment(self._segment)
         self._segment.close()
         self._closed = True
-        if _ours.get(self.name) is self:
-            del _ours[self.name]
-        self._trouble = "" if self._told else "\n".join(filter(None, trouble))
+        if ours.get(self.name) is self:
+            del ours[self.name]
+        self.trouble = "" if self._told else "\n".join(filter(None, trouble))
         atexit.unregister(self._stop_at_exit)
 
     def _stop_at_exit(self) -> None:
@@ -236,6 +249,15 @@ class Exchange:
         if self._closed or self._pid != os.getpid():
             raise HandleClosed(f"this handle of exchange {self.name!r} was closed, or belongs to the process that forked this one; attach again")
 
+    def _supervisors(self) -> list[int]:
+        """Processes of supervisors that are ours."""
+        return [] if self._owned is None else [self._owned.pid]
+
+    def _take_charge(self, pids: list[int]) -> None:
+        """Let our supervisor count processes, and end them with the exchange."""
+        if self._owned is not None:
+            self._request("spawned", pids=pids)
+
     def _request(self, what: str, **details: Any) -> dict[str, Any]:
         """Ask our supervisor."""
         assert self._owned is not None
@@ -244,6 +266,15 @@ class Exchange:
         except ProcessDied:
             self._told = True
             raise
+
+
+def _launched(config: ExchangeConfig, core: int | None, kept: Kept, undo: ExitStack) -> OwnedSupervisor:
+    """A supervisor that is getting ready; `undo` ends it."""
+    if kept.forgets:
+        undo.callback(rmtree, kept.journal.directory, ignore_errors=True)
+    owned = OwnedSupervisor(config, SHM_DIR, core, kept)
+    undo.callback(owned.close)
+    return owned
 
 
 def _load_client() -> None:

@@ -12,11 +12,16 @@ from typing import Any, NamedTuple
 from shm_exchange.domain.config import FIRST_TERM, ExchangeConfig, JournalConfig, Term
 from shm_exchange.domain.enums import JournalMode
 from shm_exchange.domain.errors import ConfigError, JournalError
-from shm_exchange.domain.names import nearest
-from shm_exchange.shm import SHM_DIR, exchanges
+from shm_exchange.domain.names import nearest, whole_name
+from shm_exchange.shm import SHM_DIR, exchanges, shards_found
 from shm_exchange.supervisor.unsaved import unsaved_in, unsaved_text
 
 MODES = tuple(mode.name.lower() for mode in JournalMode)
+
+
+def holds_journal(directory: Path) -> bool:
+    """Whether a folder has the journal of an exchange, or those of its shards."""
+    return directory.is_dir() and any(any(directory.glob(f"{where}segment-*.log")) for where in ("", "shard-[0-9]/"))
 
 
 class Kept(NamedTuple):
@@ -46,7 +51,7 @@ def kept_of(word: str, directory: str | Path | None) -> Kept:
     if directory is None:
         return Kept(JournalConfig(mode, tempfile.mkdtemp(prefix="shm_exchange-journal-")), forgets=True)
     place = Path(directory).expanduser().absolute()
-    if _holds_journal(place):
+    if holds_journal(place):
         raise JournalError(f"{place} holds a journal already: `shm-exchange run NAME --resume` goes on with it; use an empty folder here")
     return Kept(JournalConfig(mode, str(place)), forgets=False)
 
@@ -86,13 +91,24 @@ def planned(config: ExchangeConfig, told: Mapping[str, Any], *, resume: bool, ne
         if resume or new:
             raise ConfigError("there is nothing to resume or to begin anew where the journal is off")
         return Plan(config)
-    if any(info.name == config.name and info.is_alive for info in exchanges(SHM_DIR)):
+    if is_running(config.name):
         return Plan(config, journal)  # to be told who runs it, with the folder as it is
-    if left := unsaved_in(config.name):
-        raise JournalError(unsaved_text(config.name, left))
+    check_saved(config.name)
     if resume:
         return _resumed(config.name, journal)
-    return Plan(config, journal, note=_cleared(Path(journal.directory), new=new))
+    return Plan(config, journal, note=cleared(Path(journal.directory), new=new))
+
+
+def is_running(name: str) -> bool:
+    """Whether an exchange of that name, or any shard of it, is alive."""
+    return any(whole_name(info.name) == whole_name(name) and info.is_alive for info in exchanges(SHM_DIR))
+
+
+def check_saved(name: str) -> None:
+    """Raise JournalError where the memory that an exchange of that name left, whole or in shards, knows more than its files."""
+    for each in (whole_name(name), *shards_found(whole_name(name))):
+        if left := unsaved_in(each):
+            raise JournalError(unsaved_text(each, left))
 
 
 def _resumed(name: str, journal: JournalConfig) -> Plan:
@@ -108,13 +124,9 @@ def _resumed(name: str, journal: JournalConfig) -> Plan:
     return Plan(found.config, journal, Term(found.terms[-1].term + 1, found.end), note)
 
 
-def _holds_journal(directory: Path) -> bool:
-    return directory.is_dir() and any(directory.glob("segment-*.log"))
-
-
-def _cleared(directory: Path, *, new: bool) -> str:
+def cleared(directory: Path, *, new: bool) -> str:
     """See that a folder holds no journal, if need be by moving it aside; what was done. Raises JournalError."""
-    if not _holds_journal(directory):
+    if not holds_journal(directory):
         return ""
     if not new:
         raise JournalError(f"{directory} holds the journal of a former run: go on with --resume, or begin anew with --new, which moves it aside")

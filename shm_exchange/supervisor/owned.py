@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import threading
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,14 +25,9 @@ _GRACE_SECONDS = 2.0
 
 
 class OwnedSupervisor:
-    """A supervisor child that answers. `meanwhile` is called while it gets ready.
+    """A supervisor child, told what to run. `await_ready` before anything else is asked of it. Raises ConfigError, ProcessDied."""
 
-    Raises what it could not do: ExchangeRunning, NotEnoughMemory, ConfigError, ProcessDied.
-    """
-
-    def __init__(
-        self, config: ExchangeConfig, directory: str | Path, core: int | None, kept: Kept = NOTHING_KEPT, meanwhile: Callable[[], object] = bool
-    ) -> None:
+    def __init__(self, config: ExchangeConfig, directory: str | Path, core: int | None, kept: Kept = NOTHING_KEPT) -> None:
         self._name = config.name
         self._process = launch(MODULE, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         assert self._process.stdin is not None
@@ -45,7 +39,13 @@ class OwnedSupervisor:
         try:
             journal = packed_journal(kept.journal)
             self._send(config=packed_config(config), directory=str(directory), core=core, caller=os.getpid(), journal=journal, forgets=kept.forgets)
-            meanwhile()
+        except BaseException:
+            self.close()
+            raise
+
+    def await_ready(self) -> None:
+        """Wait until its exchange runs. Raises what it could not do, and ended over: ExchangeRunning, NotEnoughMemory, ConfigError, ProcessDied."""
+        try:
             answer = self._receive(None)
         except BaseException:
             self.close()
@@ -53,7 +53,6 @@ class OwnedSupervisor:
         if "error" in answer:
             self.close()
             raise unpacked_error(answer["error"])
-        self.matcher_pid = int(answer["matcher_pid"])
 
     def request(self, what: str, **details: Any) -> dict[str, Any]:
         """Ask, and wait for the answer. Raises ProcessDied when the supervisor has ended, and whatever error it answers."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import signal
+from collections.abc import Sequence
 from typing import Any
 
 from shm_exchange.domain.errors import ExchangeError
@@ -30,23 +31,28 @@ def supervisor_signals(*more: signal.Signals) -> SignalPipe:
     return SignalPipe(signal.SIGTERM, *more)
 
 
-def serve_in_foreground(supervisor: Supervisor, signals: SignalPipe) -> str:
-    """Until a signal of `signals` asks to end: "" then; or why the exchange was given up first. The caller stops the supervisor."""
-    return _Service(supervisor, signals).run()
+def serve_in_foreground(supervisors: Sequence[Supervisor], signals: SignalPipe) -> str:
+    """Until a signal of `signals` asks to end: "" then; or why the exchange was given up first. The caller stops the supervisors.
+
+    Several are the shards of one exchange: a shard that is given up is told of, and the others go on, until none is left.
+    """
+    return _Service(supervisors, signals).run()
 
 
 def serve_caller(supervisor: Supervisor, signals: SignalPipe, channel: Channel, caller: int) -> None:
     """Until told to stop, or until `caller` (a pidfd) has ended. The caller of this function stops the supervisor."""
-    _Service(supervisor, signals, channel, caller).run()
+    _Service([supervisor], signals, channel, caller).run()
 
 
 class _Service:
-    def __init__(self, supervisor: Supervisor, signals: SignalPipe, channel: Channel | None = None, caller: int | None = None) -> None:
-        self._supervisor = supervisor
+    def __init__(
+        self, supervisors: Sequence[Supervisor], signals: SignalPipe, channel: Channel | None = None, caller: int | None = None
+    ) -> None:
+        self._supervisors = supervisors
         self._signals = signals
         self._channel = channel
         self._caller = caller
-        self._mourned = False
+        self._mourned: set[str] = set()
 
     def run(self) -> str:
         """Wait, and do what is due, until there is a reason to end."""
@@ -55,7 +61,7 @@ class _Service:
 
     def _loop(self) -> str:
         while True:
-            watched = self._supervisor.pidfds()
+            watched = [handle for supervisor in self._supervisors for handle in supervisor.pidfds()]
             ready = pidfd.readable([*self._sources(), *watched], _TICK_SECONDS)
             if self._signals.fileno() in ready and self._signals.taken() - {PLEASE_VERIFY}:
                 return ""
@@ -63,14 +69,16 @@ class _Service:
                 self._verify()
             if self._caller in ready:
                 return ""
-            if not ready or ready.intersection(watched):
-                self._supervisor.attend()
-            if not self._mourned and self._supervisor.matcher_death and (death := self._mourn()):
-                return death
+            for supervisor in self._supervisors:
+                if not ready or ready.intersection(supervisor.pidfds()):
+                    supervisor.attend()
+                if supervisor.matcher_death and supervisor.name not in self._mourned and (death := self._mourn(supervisor)):
+                    return death
             if self._channel is not None and self._channel.reader in ready and self._requested(self._channel):
                 return ""
             if not ready:
-                self._supervisor.update_spinning()
+                for supervisor in self._supervisors:
+                    supervisor.update_spinning()
 
     def _sources(self) -> list[int]:
         sources = [self._signals.fileno(), self._wishes.fileno()]
@@ -79,19 +87,20 @@ class _Service:
         return sources
 
     def _verify(self) -> None:
-        """Somebody wishes a check: they read the verdict in the matcher's memory."""
-        try:
-            self._supervisor.verify()
-        except ExchangeError as error:
-            _log.error("%s", error)
+        """Somebody wishes a check: they read the verdict in the matcher's memory. A signal does not say of which shard."""
+        for supervisor in self._supervisors:
+            try:
+                if not supervisor.matcher_death or len(self._supervisors) == 1:
+                    supervisor.verify()
+            except ExchangeError as error:
+                _log.error("%s", error)
 
-    def _mourn(self) -> str:
-        """The exchange was given up. In the foreground that is the end; a caller is told now, and again by every answer."""
-        self._mourned = True
-        death = self._supervisor.matcher_death
-        if self._channel is None:
-            return death
-        _log.error("%s", death)
+    def _mourn(self, supervisor: Supervisor) -> str:
+        """An exchange was given up. In the foreground the last one is the end; a caller is told now, and again by every answer."""
+        self._mourned.add(supervisor.name)
+        if self._channel is None and len(self._mourned) == len(self._supervisors):
+            return supervisor.matcher_death
+        _log.error("%s", supervisor.matcher_death)
         return ""
 
     def _requested(self, channel: Channel) -> bool:
@@ -104,7 +113,7 @@ class _Service:
         return not going_on
 
     def _answer(self, request: dict[str, Any]) -> dict[str, Any]:
-        supervisor = self._supervisor
+        (supervisor,) = self._supervisors
         try:
             if death := supervisor.matcher_death:
                 return {"error": {"kind": "ProcessDied", "text": death}}

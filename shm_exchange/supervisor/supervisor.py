@@ -16,6 +16,7 @@ from typing import Self
 
 from shm_exchange.domain.config import FIRST_TERM, ExchangeConfig, JournalConfig, Term
 from shm_exchange.domain.errors import ExchangeRunning, ProcessDied
+from shm_exchange.domain.names import parsed_shard
 from shm_exchange.runtime import pidfd
 from shm_exchange.runtime.affinity import checked_cores
 from shm_exchange.shm import SHM_DIR, SUPERVISOR_BYTE, Segment, attach, create
@@ -29,8 +30,6 @@ from shm_exchange.supervisor.unsaved import unsaved, unsaved_text
 VERIFY_SECONDS = 60.0
 _GRACE_SECONDS = 2.0
 _log = logging.getLogger(__name__)
-_PROCESSES_AT_LEAST = 2
-"""A matcher alone would be no exchange: the policy begins with one gateway in mind."""
 
 
 class Supervisor:
@@ -95,7 +94,9 @@ class Supervisor:
         self._charges: dict[int, int] = {}
         self._stopped = self._forgets = False
         self.control = Control(segment)
-        self.control.set_processes(_PROCESSES_AT_LEAST)
+        shard = parsed_shard(self.name)
+        self._matchers = shard.shards if shard else 1
+        self.control.set_processes(self._matchers + 1)
         self.crew = Crew(segment, segment.directory, cores, end_with_parent=end_with_parent)
         self.departures = Departures(segment)
 
@@ -139,11 +140,14 @@ class Supervisor:
         self.update_spinning()
 
     def update_spinning(self) -> None:
-        """Count processes anew, also those that attached by themselves: with more of them than cores the matcher stops spinning."""
+        """Count processes anew, also those that attached by themselves: with more of them than cores the matcher stops spinning.
+
+        A matcher alone would be no exchange: one gateway is always in mind. Matchers of other shards need cores, too.
+        """
         for handle in pidfd.readable(self._charges.values(), 0):
             self._forget(handle)
         others = living_owners(self.segment) | self._charges.keys()
-        self.control.set_processes(max(_PROCESSES_AT_LEAST, 1 + len(others)))
+        self.control.set_processes(self._matchers + max(1, len(others)))
 
     def stop(self) -> str:
         """End the crew and everything in our charge, and remove the memory. Returns what was wrong with an end. Again is harmless."""

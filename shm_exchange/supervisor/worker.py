@@ -23,7 +23,7 @@ from shm_exchange.runtime.affinity import pin
 from shm_exchange.runtime.launch import memory_bytes
 from shm_exchange.runtime.logs import log_as_told
 from shm_exchange.runtime.pidfd import end_with
-from shm_exchange.shm import attach
+from shm_exchange.shm import attach, shards_of
 from shm_exchange.supervisor.spawn import GRACE_SECONDS, Task, imported
 
 _log = logging.getLogger("shm_exchange.supervisor.worker")  # this module is __main__ here
@@ -54,8 +54,8 @@ def main() -> int:
 
 def _call(task: Task, payload: bytes) -> Any:
     try:
-        segment = attach(task.exchange, dead_ok=True, populate=False)
-        end_with(task.parents, GRACE_SECONDS, lambda: not segment.is_current)
+        segments = [attach(name, dead_ok=True, populate=False) for name in shards_of(task.exchange) or (task.exchange,)]
+        end_with(task.parents, GRACE_SECONDS, lambda: not all(segment.is_current for segment in segments))
     except (ProcessLookupError, ExchangeNotFound):
         raise SystemExit("the process that spawned this one, or the exchange, ended before it could begin") from None
     if os.getppid() != task.parents[0]:
