@@ -2,6 +2,7 @@
 
 [exchange]
 name = "demo"
+shards = 2                matchers, to which instruments are dealt in turn; left out: one
 max_orders = 65536
 
 [[instrument]]
@@ -34,7 +35,7 @@ DEFAULT_NAME = "demo"
 DEFAULT_INSTRUMENT = "ACME:0.01:1"
 _TABLES = ("exchange", "instrument", "journal")
 JOURNAL_KEYS = tuple(field.name for field in fields(JournalConfig))
-_EXCHANGE_KEYS = ("name", *SIZES)
+_EXCHANGE_KEYS = ("name", "shards", *SIZES)
 _INSTRUMENT_KEYS = ("symbol", "tick_size", "lot_size", "min_price", "max_price")
 
 
@@ -42,6 +43,7 @@ def configured(source: str | None, name: str | None, instruments: Iterable[str],
     """The configuration of a TOML file or a bare name (`source`), overridden by flags. Raises ConfigError."""
     is_file = source is not None and _is_file(source)
     exchange, listed = read_toml(Path(source)) if source is not None and is_file else ({}, [])
+    exchange.pop("shards", None)
     exchange |= {key: value for key, value in sizes.items() if value is not None}
     if name is not None:
         exchange["name"] = name
@@ -94,6 +96,16 @@ def journal_table(source: str | None) -> dict[str, Any]:
     return dict(table)
 
 
+def shards_told(source: str | None) -> int | None:
+    """How many shards a file wants; None where it does not say, and for a bare name. Raises ConfigError."""
+    if source is None or not _is_file(source):
+        return None
+    shards = read_toml(Path(source))[0].get("shards")
+    if shards is not None and not isinstance(shards, int):
+        raise ConfigError(f"{source}: shards is how many there are, a whole number, not {shards!r}")
+    return shards
+
+
 def _read_instrument(path: Path, entry: dict[str, Any]) -> Instrument:
     _check_keys(path, "key of [[instrument]]", entry, _INSTRUMENT_KEYS)
     if "symbol" not in entry:
@@ -107,9 +119,10 @@ def _check_keys(path: Path, what: str, found: Iterable[str], known: Iterable[str
             raise ConfigError(f"{path}: there is no {what} {key!r}{nearest(key, known)}; known are {', '.join(known)}")
 
 
-def toml_text(config: ExchangeConfig, journal: Mapping[str, Any]) -> str:
+def toml_text(config: ExchangeConfig, journal: Mapping[str, Any], shards: int | None = None) -> str:
     """A file that says the same."""
-    lines = ["[exchange]", f"name = {json.dumps(config.name)}", *(f"{size} = {getattr(config, size)}" for size in SIZES)]
+    sharding = [f"shards = {shards}"] if shards else []
+    lines = ["[exchange]", f"name = {json.dumps(config.name)}", *sharding, *(f"{size} = {getattr(config, size)}" for size in SIZES)]
     for instrument in config.instruments:
         given = {key: getattr(instrument, key) for key in _INSTRUMENT_KEYS}
         lines += ["", "[[instrument]]", *(f"{key} = {json.dumps(str(value))}" for key, value in given.items() if value is not None)]

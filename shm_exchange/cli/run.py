@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import inspect
-import os
-import signal
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from shm_exchange.domain.errors import ConfigError, ExchangeError, ProcessDied
+from shm_exchange.domain.errors import ConfigError
+from shm_exchange.domain.names import checked_whole_name, parsed_shard
 
 if TYPE_CHECKING:
     from shm_exchange.cli.screen import Screen
     from shm_exchange.domain.config import ExchangeConfig
-    from shm_exchange.shm import Segment
     from shm_exchange.supervisor.kept import Plan
-    from shm_exchange.supervisor.supervisor import Supervisor
 
 _SIZES = {
     "max_orders": "Open orders at most.",
@@ -57,7 +54,8 @@ def run(
     *,
     name: Annotated[str | None, typer.Option(help="Name of the exchange (default: demo).", show_default=False)] = None,
     instrument: Annotated[list[str] | None, typer.Option(help="SYMBOL:TICK:LOT[:MIN:MAX]; repeatable.", show_default=False)] = None,
-    core: Annotated[int | None, typer.Option(help="Pin the matcher to this core.", show_default=False)] = None,
+    shards: Annotated[int | None, typer.Option(help="So many matchers, to which instruments are dealt in turn.", show_default="1")] = None,
+    core: Annotated[str | None, typer.Option(help="Pin the matcher to this core; those of shards to a list: 0,1.", show_default=False)] = None,
     keeper_core: Annotated[int | None, typer.Option(help="Pin the keeper to this core.", show_default=False)] = None,
     journal: Annotated[
         str | None,
@@ -79,119 +77,62 @@ def run(
     Flags override the file. Without any instrument it has ACME with a tick of 0.01. If this process is killed, the matcher goes on
     (--adopt takes over).
     """
-    from shm_exchange.cli.configuration import configured, journal_table, toml_text
+    from shm_exchange.cli.configuration import configured, journal_table, shards_told, toml_text
+    from shm_exchange.cli.run_serving import Wanted, serve
     from shm_exchange.cli.screen import Screen
-    from shm_exchange.supervisor.kept import Plan, effective, planned
+    from shm_exchange.supervisor.kept import effective
+    from shm_exchange.supervisor.wanted import parsed_cores
 
     config = configured(source, name, instrument or (), sizes)
     told = journal_table(source) | {key: value for key, value in (("mode", journal), ("directory", folder)) if value is not None}
+    count = shards_told(source) if shards is None else shards
     if print_config:
-        typer.echo(toml_text(config, effective(config.name, told)), nl=False)
+        typer.echo(toml_text(config, effective(config.name, told), count), nl=False)
         return
-    screen, cores = Screen(as_json=as_json), (core, keeper_core)
     if resume + new + adopt > 1:
         raise ConfigError("--resume, --new and --adopt exclude one another: go on from files, begin anew, or take over what runs")
+    screen, cores = Screen(as_json=as_json), () if core is None else parsed_cores(core)
     given = any(value is not None for value in sizes.values()) or bool(instrument)
     if adopt:
-        if given or journal is not None or folder is not None:
-            raise ConfigError("--adopt takes over what runs as it is: leave out sizes, instruments and journal")
-        _run(Plan(config), cores, screen, adopts=True)
+        if given or journal is not None or folder is not None or shards is not None:
+            raise ConfigError("--adopt takes over what runs as it is: leave out sizes, instruments, shards and journal")
+        serve(Wanted(_found(config), cores, keeper_core, adopts=True), screen)
         return
-    plan = planned(config, told, resume=resume, new=new)
-    if resume and given and plan.config != config:
-        raise ConfigError("--resume goes on with the sizes and instruments that the journal says: leave out those flags")
-    if plan.note:
-        screen.say(plan.note)
-    _run(plan, cores, screen)
+    checked_whole_name(config.name)
+    plans = _plans(config, told, count, resume=resume, new=new, given=given)
+    for plan in plans:
+        if plan.note:
+            screen.say(plan.note)
+    show_sizes(plans[0].config, screen, len(plans))
+    serve(Wanted(plans, cores, keeper_core), screen)
 
 
-def _run(plan: Plan, cores: tuple[int | None, int | None], screen: Screen, *, adopts: bool = False) -> None:
-    from shm_exchange.cli.screen import Compiling
-    from shm_exchange.runtime.warm import ensure_warm
-    from shm_exchange.supervisor.supervisor import Supervisor
+def _found(config: ExchangeConfig) -> list[Plan]:
+    """What is to be adopted: one exchange, one shard, or all shards. Raises ExchangeNotFound where some are missing."""
+    from shm_exchange.shm import shards_of
+    from shm_exchange.supervisor.kept import Plan
 
-    name = plan.config.name
-    if not adopts:
-        show_sizes(plan.config, screen)
-    with Compiling(screen) as progress:
-        ensure_warm(progress)
-    with _signals(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
-        try:
-            if adopts:
-                supervisor = Supervisor.adopt(name, cores=cores, abort_on=(signals.fileno(),))
-            else:
-                supervisor = Supervisor(
-                    plan.config, cores=cores, end_with_parent=False, abort_on=(signals.fileno(),), journal=plan.journal, term=plan.term
-                )
-            with supervisor:
-                _serve(supervisor, signals, screen)
-        except ExchangeError:
-            signals.taken()
-            if not signals.seen:
-                raise
-            screen.say(f"exchange {name!r} was stopped before it ran")
-    for number in sorted(signals.seen - {signal.SIGTERM}):
-        raise typer.Exit(128 + number)
+    return [Plan(replace(config, name=each)) for each in shards_of(config.name, timeout=0) or (config.name,)]
 
 
-def _signals(*numbers: signal.Signals) -> Any:
-    """A SignalPipe that remembers which signals came: they decide the exit code."""
-    from shm_exchange.runtime.signals import SignalPipe
+def _plans(config: ExchangeConfig, told: Mapping[str, Any], shards: int | None, *, resume: bool, new: bool, given: bool) -> list[Plan]:
+    """What is to begin, or to go on: one exchange, or each of its shards; how many of them a resume finds. Raises ConfigError, JournalError."""
+    from shm_exchange.supervisor.kept import planned
+    from shm_exchange.supervisor.sharding import planned_shards, resumed_shards, split
 
-    class Remembering(SignalPipe):
-        seen: set[signal.Signals] = set()  # noqa: RUF012 (one object is ever made)
-
-        def taken(self) -> set[signal.Signals]:
-            self.seen |= (news := super().taken())
-            return news
-
-    return Remembering(*numbers)
-
-
-def _serve(supervisor: Supervisor, signals: Any, screen: Screen) -> None:
-    """From "it runs" to "it was stopped"."""
-    from shm_exchange.supervisor.serve import serve_in_foreground
-    from shm_exchange.supervisor.status import status_of
-
-    name, segment = supervisor.name, supervisor.segment
-    figures = {"name": name, "pid": os.getpid(), "matcher_pid": supervisor.matcher.pid, "memory_bytes": segment.layout.size}
-    figures |= {"journal": segment.journal.directory, "journal_mode": segment.journal.mode.name.lower(), "term": segment.term.number}
-    screen.result(figures | {"instruments": [instrument.symbol for instrument in segment.config.instruments]})
-    screen.say(f"exchange {name!r} runs (matcher: process {supervisor.matcher.pid}); end it with Ctrl-C or `shm-exchange stop {name}`")
-    if segment.journal.directory:
-        screen.say(f"its journal ({segment.journal.mode.name.lower()}) is {segment.journal.directory}; term {segment.term.number}")
-    if screen.moving:
-        from rich.live import Live
-
-        with Live(console=screen.err, get_renderable=_Pulse(segment), refresh_per_second=1, transient=True):
-            death = serve_in_foreground(supervisor, signals)
+    if resume and shards is None:
+        shards = resumed_shards(config.name, told) or None
+    if shards is None or shards == 1:
+        plans, meant = [planned(config, told, resume=resume, new=new)], [config]
     else:
-        death = serve_in_foreground(supervisor, signals)
-    last = status_of(segment)
-    if death := death or supervisor.stop():
-        raise ProcessDied(death)
-    screen.say(f"exchange {name!r} stopped after {last['commands']:,} commands and {last['trades']:,} trades")
+        plans = planned_shards(config, told, shards, resume=resume, new=new)
+        meant = split(config, shards) if given else []
+    if resume and given and [plan.config for plan in plans] != meant:
+        raise ConfigError("--resume goes on with the sizes and instruments that the journal says: leave out those flags")
+    return plans
 
 
-class _Pulse:
-    """One line of figures, anew every second."""
-
-    def __init__(self, segment: Segment) -> None:
-        self._segment = segment
-        self._before = (time.monotonic(), 0)
-
-    def __call__(self) -> str:
-        from shm_exchange.supervisor.status import status_of
-
-        status, now = status_of(self._segment), time.monotonic()
-        when, commands = self._before
-        speed = (status["commands"] - commands) / max(now - when, 1e-3)
-        self._before = now, status["commands"]
-        sessions = sum(lane["alive"] for lane in status["lanes"])
-        return f"{speed:,.0f} commands/s   {status['trades']:,} trades   {status['open_orders']:,} open orders   {sessions} sessions"
-
-
-def show_sizes(config: ExchangeConfig, screen: Screen) -> None:
+def show_sizes(config: ExchangeConfig, screen: Screen, shards: int = 1) -> None:
     """What the exchange takes, before it takes it. On standard error: it is no result."""
     from shm_exchange.cli.screen import bytes_text, table
     from shm_exchange.engine.book import book_bytes
@@ -204,5 +145,7 @@ def show_sizes(config: ExchangeConfig, screen: Screen) -> None:
     shared.append(("small words", "", bytes_text(total - sum(row.bytes for row in large)), "each by one"))
     private = [(f"own: {what}", "", bytes_text(count), "matcher") for what, count in book_bytes(config).items()]
     own = sum(book_bytes(config).values())
-    screen.say(f"exchange {config.name!r} takes {bytes_text(total)} of shared memory, and of its matcher's own, as they are used, {bytes_text(own)}")
+    shard = parsed_shard(config.name)
+    who = f"each of the {shards} shards of exchange {shard.whole!r}" if shard else f"exchange {config.name!r}"
+    screen.say(f"{who} takes {bytes_text(total)} of shared memory, and of its matcher's own, as they are used, {bytes_text(own)}")
     screen.err.print(table("structure", ">records", ">bytes", "written by", rows=[*shared, *private]))

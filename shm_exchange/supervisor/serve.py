@@ -45,9 +45,7 @@ def serve_caller(supervisor: Supervisor, signals: SignalPipe, channel: Channel, 
 
 
 class _Service:
-    def __init__(
-        self, supervisors: Sequence[Supervisor], signals: SignalPipe, channel: Channel | None = None, caller: int | None = None
-    ) -> None:
+    def __init__(self, supervisors: Sequence[Supervisor], signals: SignalPipe, channel: Channel | None = None, caller: int | None = None) -> None:
         self._supervisors = supervisors
         self._signals = signals
         self._channel = channel

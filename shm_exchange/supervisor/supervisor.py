@@ -171,6 +171,14 @@ class Supervisor:
         _log.info("exchange %r has ended%s", self.name, f": {trouble}" if trouble else "")
         return trouble
 
+    def abandon(self) -> None:
+        """Leave it as it was found, for another to adopt: whoever of its crew we started ends, and everything else goes on. After `stop` nothing."""
+        if not self._stopped:
+            self._stopped = True
+            self.crew.discard()
+            self.departures.close()
+            self.segment.close()
+
     def __enter__(self) -> Self:
         return self
 

@@ -40,7 +40,7 @@ def pids(exchange):
 def run_in_foreground(**options):
     with supervisor_signals(signal.SIGINT) as signals, Supervisor(ExchangeConfig(name, tuple(instruments), **small), **options) as supervisor:
         say(supervisor=os.getpid(), matcher=supervisor.matcher.pid, children=[])
-        death = serve_in_foreground(supervisor, signals)
+        death = serve_in_foreground([supervisor], signals)
     say(death=death)
 """
 
