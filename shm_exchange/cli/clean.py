@@ -10,6 +10,7 @@ import typer
 
 from shm_exchange.cli.look import Json, names_beginning
 from shm_exchange.domain.errors import ConfigError
+from shm_exchange.domain.names import whole_name
 
 if TYPE_CHECKING:
     from shm_exchange.shm import ExchangeInfo
@@ -72,14 +73,14 @@ def _lists(removed: list[Remains], kept: list[Remains]) -> Iterator[tuple[str, l
 
 
 def _dead_exchanges(name: str | None) -> Iterator[Remains]:
-    """Of all, or the named one. Raises ExchangeNotFound, ConfigError where that one lives."""
+    """Of all, or the named one with all its shards. Raises ExchangeNotFound, ConfigError where that one, or any shard of it, lives."""
     from shm_exchange.cli.end import unknown
     from shm_exchange.shm import exchanges
 
-    chosen = [info for info in exchanges() if name in (None, info.name)]
+    chosen = [info for info in exchanges() if name in (None, info.name, whole_name(info.name))]
     if name is not None and not chosen:
         raise unknown(name)
-    if name is not None and chosen[0].is_alive:
+    if name is not None and any(info.is_alive for info in chosen):
         raise ConfigError(f"exchange {name!r} is alive, and only what is dead can be cleaned; stop it with `shm-exchange stop {name}`")
     return (_dead(info) for info in chosen if not info.is_alive)
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from shm_exchange.domain.errors import ConfigError, ExchangeNotFound
+from shm_exchange.domain.names import whole_name
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -15,11 +17,15 @@ if TYPE_CHECKING:
     from shm_exchange.shm import ExchangeInfo
 
 
+_COUNTS = ("commands", "trades", "rejects", "open_orders", "events")
+
+
 def names_beginning(incomplete: str) -> list[str]:
     """For the shell's completion: your exchanges, alive or not."""
     from shm_exchange.shm.root import SHM_DIR, names_in
 
-    return [name for name in names_in(SHM_DIR) if name.startswith(incomplete)]
+    names = names_in(SHM_DIR)
+    return sorted({each for name in names for each in (name, whole_name(name)) if each.startswith(incomplete)})
 
 
 Name = Annotated[
@@ -77,12 +83,9 @@ def status(
 ) -> None:
     """Show an exchange in figures: counters, lanes, and the top of every book. Ends 1 when its matcher is dead."""
     from shm_exchange.cli.screen import Screen
-    from shm_exchange.shm import attach
-    from shm_exchange.supervisor.status import status_of
 
     screen, name = Screen(as_json=as_json), name or only_name()
-    with attach(name, dead_ok=True, populate=False) as segment:
-        figures = status_of(segment) | {"books": _books(name)}
+    figures = _status(name)
     screen.result(figures)
     screen.show(*_tables(figures))
     if figures["matcher"] == "dead":
@@ -90,11 +93,33 @@ def status(
         raise typer.Exit(1)
 
 
+def _status(name: str) -> dict[str, Any]:
+    """Of an exchange, of a shard, or of all shards together, with their books."""
+    from shm_exchange.client.shards import Catalogue
+    from shm_exchange.shm import attach, shards_of
+    from shm_exchange.supervisor.sharded_status import summed
+    from shm_exchange.supervisor.status import status_of
+
+    names = shards_of(name, timeout=0)
+    rows, configs = [], []
+    books: dict[str, Any] = {}
+    for each in names or (name,):
+        with attach(each, dead_ok=True, populate=False) as segment:
+            rows.append(status_of(segment))
+            configs.append(segment.config)
+        books |= _books(each)
+    if not names:
+        return rows[0] | {"books": books}
+    whole = replace(configs[0], name=name, instruments=tuple(Catalogue(configs).instruments))
+    figures = summed(name, whole, rows)
+    return figures | {"books": {symbol: books[symbol] for symbol in figures["instruments"]}}
+
+
 def only_name() -> str:
-    """The name of the one exchange that is alive. Raises ExchangeNotFound, ConfigError."""
+    """The name of the one exchange that is alive, in shards or not. Raises ExchangeNotFound, ConfigError."""
     from shm_exchange.shm import exchanges
 
-    names = [info.name for info in exchanges() if info.is_alive]
+    names = list(dict.fromkeys(whole_name(info.name) for info in exchanges() if info.is_alive))
     if not names:
         raise ExchangeNotFound("no exchange is running; start one with `shm-exchange run`")
     if len(names) > 1:
@@ -144,9 +169,21 @@ def _tables(figures: dict[str, Any]) -> list[RenderableType]:
         Text(),
         table("symbol", ">bid size", ">bid", ">ask", ">ask size", ">last", rows=books),
     ]
+    if shards := figures.get("shards"):
+        tables += [Text(), _shards(shards)]
     if lanes:
         tables += [Text(), table("session", "account", ">process", "", ">commands", ">waiting", ">open", ">reports", ">unread", rows=lanes)]
     return tables
+
+
+def _shards(shards: list[dict[str, Any]]) -> RenderableType:
+    from shm_exchange.cli.screen import table
+
+    rows = [
+        (row["name"], f"{row['matcher']}, process {row['matcher_pid']}", *(f"{row[key]:,}" for key in _COUNTS), " ".join(row["instruments"]))
+        for row in shards
+    ]
+    return table("shard", "matcher", *(f">{key.replace('_', ' ')}" for key in _COUNTS), "instruments", rows=rows)
 
 
 def _journal(journal: dict[str, Any]) -> str:

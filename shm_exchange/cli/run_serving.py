@@ -125,7 +125,12 @@ def _figures(supervisors: Sequence[Supervisor]) -> dict[str, Any]:
     rows: list[dict[str, Any]] = []
     for supervisor in supervisors:
         segment = supervisor.segment
-        row: dict[str, Any] = {"name": supervisor.name, "pid": os.getpid(), "matcher_pid": supervisor.matcher.pid, "memory_bytes": segment.layout.size}
+        row: dict[str, Any] = {
+            "name": supervisor.name,
+            "pid": os.getpid(),
+            "matcher_pid": supervisor.matcher.pid,
+            "memory_bytes": segment.layout.size,
+        }
         row |= {"journal": segment.journal.directory, "journal_mode": segment.journal.mode.name.lower(), "term": segment.term.number}
         rows.append(row | {"instruments": [instrument.symbol for instrument in segment.config.instruments]})
     if len(rows) == 1:

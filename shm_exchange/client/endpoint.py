@@ -164,7 +164,6 @@ class Endpoint(Inbox):
         if not submit(self._producer, 0, 0, 0, 0, _LOGOFF) and self._await_room(time.monotonic() + self._block_seconds):
             submit(self._producer, 0, 0, 0, 0, _LOGOFF)
         acknowledge(self._reader, self._head)
-        _open.discard(self)
         self._segment.close()
         _log.debug("session %r of exchange %r is closed after %d commands", self.session, self.name, self.submitted)
         self._disable("it was closed, or a newer one of its session took its place")
@@ -246,6 +245,7 @@ class Endpoint(Inbox):
 
     def _disable(self, why: str) -> None:
         """Turn this handle into one that raises HandleClosed whatever is asked of it."""
+        _open.discard(self)
         self.__dict__["_why"] = why
         self.__class__ = _DisabledEndpoint
 

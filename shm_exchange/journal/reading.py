@@ -59,6 +59,9 @@ class Journal:
         self.durable = read_mark(self.directory).sequence
         self.segments, self.cut = read_segments(self.directory, self.durable, end)
         if not self.segments:
+            shards = sorted(path.name for path in self.directory.glob("shard-[0-9]"))
+            if shards:
+                raise JournalError(f"{self.directory} holds the journals of {len(shards)} shards, each in a folder: name one, such as {shards[0]}")
             why = self.cut or "it holds no segment"
             raise JournalError(f"there is no journal in {self.directory}: {why}; name the folder that an exchange writes to")
         self.config, self.first = self.segments[0].config, self.segments[0].first
