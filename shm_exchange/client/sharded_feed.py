@@ -140,7 +140,9 @@ class ShardedFeed(EventFeed):
 
     def _refill(self, shard: int) -> int:
         """See that what a shard has is here, as far as there is room; returns the time below which nothing of it is to come."""
-        settled, waiting = self._settled[shard].until(), self._waiting[shard]
+        feed, waiting = self.shards[shard], self._waiting[shard]
+        settled = self._settled[shard].until()
+        out = feed.tail  # asked after that: what was to come out before it settled is below
         if self._held is not None or len(waiting) >= _BATCH:
             return max(self._bounds[shard], _last_time(waiting))
         try:
@@ -149,7 +151,7 @@ class ShardedFeed(EventFeed):
             self._held = lost
             return max(self._bounds[shard], _last_time(waiting))
         self._waiting[shard] = np.concatenate((waiting, news))
-        is_all = len(news) < _BATCH
+        is_all = feed.next_event >= out
         return max(self._bounds[shard], settled if is_all else 0, _last_time(news))
 
     def _is_there(self) -> bool:

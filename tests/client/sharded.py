@@ -62,6 +62,13 @@ def poll_and_die(gateway: Gateway, count: int) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+def trade_once(gateway: Gateway, symbol: str) -> int:
+    """In a spawned process; the shard that answered."""
+    gateway.cancel(gateway.limit(symbol, Side.BUY, "1.00", 1))
+    shard, _ = (report.shard for report in take(gateway, 2))
+    return shard
+
+
 def sharded(gateway: Gateway) -> ShardedGateway:
     assert isinstance(gateway, ShardedGateway)
     return gateway

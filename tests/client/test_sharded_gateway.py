@@ -249,7 +249,7 @@ def test_a_closed_gateway_and_a_forked_one_are_unusable(gateway: ShardedGateway,
     gateway.limit("AAA", Side.BUY, "1.00", 1)
     with Gateway.attach(name, session="closed") as closed:
         pass
-    for use in (lambda: closed.poll(), lambda: closed.limit("AAA", Side.BUY, "1", 1), lambda: closed.submitted, lambda: closed.wait(0)):
+    for use in (lambda: closed.poll(1), lambda: closed.limit("AAA", Side.BUY, "1", 1), lambda: closed.submitted, lambda: closed.wait(0)):
         with pytest.raises(HandleClosed, match="it was closed"):
             use()
     closed.close()
