@@ -162,6 +162,10 @@ def test_a_batch_may_cancel_what_it_enters_and_everything(gateway: ShardedGatewa
     reports = take(gateway, 5 + SHARDS)
     assert [report.order_id for report in reports if report.kind is EventKind.CANCELED and report.symbol == "BBB"] == [done.ids[0]]
     assert [report.order_id for report in reports if report.kind is EventKind.CANCELED and report.symbol == "CCC"] == [done.ids[1]]
+    order_id = gateway.limit("CCC", Side.BUY, "1.00", 1)
+    batch["kind"], batch["client_order_id"], batch["order_id"] = CommandKind.CANCEL, 0, order_id
+    gateway.submit_many(batch[:1])
+    assert [(report.kind, report.order_id) for report in take(gateway, 2)] == [(EventKind.ACCEPTED, order_id), (EventKind.CANCELED, order_id)]
     (refused,) = (report for report in reports if report.kind is EventKind.REJECTED)
     assert (refused.reason, refused.order_id) == (RejectReason.UNKNOWN_INSTRUMENT, done.ids[2])
 
@@ -206,7 +210,7 @@ def test_a_gap_on_one_shard_does_not_lose_what_the_others_said(gateway: ShardedG
         gateway.limit(symbol, Side.BUY, "1.00", 1)
     for part in gateway.shards:
         assert part.wait(10)
-    broken = gateway.shards[1]
+    broken, gateway._turn = gateway.shards[1], SHARDS - 1  # shard 0 is asked first
 
     def lose(_limit: int) -> np.ndarray:
         monkeypatch.undo()
@@ -285,6 +289,10 @@ def test_the_feed_keeps_the_order_of_every_symbol(gateway: ShardedGateway, name:
         if merged:
             moments = [(event.time_ns, event.shard, event.number) for event in events]
             assert moments == sorted(moments)
+        rests = gateway.limit("EEE", Side.BUY, price_ticks=60, quantity=1)
+        comes = gateway.market("EEE", Side.SELL, 1)
+        *_, trade = events_until(feed, lambda events: len(events) == 3)
+        assert (trade.kind, trade.order_id, trade.resting_order_id, trade.shard) == (EventKind.EXECUTED, comes, rests, SHARD_OF["EEE"])
         for wrong in (lambda: feed.term, lambda: feed.seek(1)):
             with pytest.raises(ConfigError, match=r"runs in shards|counts its own"):
                 wrong()
