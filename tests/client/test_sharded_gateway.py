@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 from collections.abc import Callable, Iterator
+from decimal import Decimal
 from itertools import count
 from random import Random
 
@@ -15,7 +16,7 @@ import pytest
 from shm_exchange.client import BookReplica, EventFeed, Gateway, MarketView, Report, ShardedFeed, ShardedGateway
 from shm_exchange.domain.enums import CommandKind, EventKind, OrderType, RejectReason, SelfTradePrevention, Side, TimeInForce
 from shm_exchange.domain.errors import ConfigError, ExchangeNotFound, HandleClosed, PriceError, ProcessDied, ReportsLost, SessionInUse, UnknownSymbol
-from shm_exchange.layout.records import ALL_INSTRUMENTS, COMMAND
+from shm_exchange.layout.records import ALL_INSTRUMENTS, COMMAND, EVENT
 from shm_exchange.shm import attach as attach_segment
 from shm_exchange.supervisor import Exchange, ShardedExchange
 from tests.client.sharded import INSTRUMENTS, SHARD_OF, SHARDS, SIZES, SYMBOLS, check_gapless, events_until, numbers_by_shard, poll_and_die, take
@@ -181,7 +182,7 @@ def test_what_is_no_command_is_refused_and_nothing_sent(gateway: ShardedGateway)
         (lambda: gateway.cancel(7 << 50), ConfigError, "is of no shard"),
         (lambda: gateway.cancel(-1), ConfigError, "is of no shard"),
         (lambda: gateway.submit_many(foreign), ConfigError, "is of no shard"),
-        (lambda: gateway.submit_many(np.zeros(2)), ConfigError, "array of COMMAND records"),
+        (lambda: gateway.submit_many(np.zeros(2, EVENT)), ConfigError, "array of COMMAND records"),
         (gateway.rings, ConfigError, r"use gateway.shards\[k\].rings"),
         (gateway.waiting_words, ConfigError, r"use gateway.shards\[k\].waiting_words"),
     ):
@@ -217,7 +218,8 @@ def test_a_gap_on_one_shard_does_not_lose_what_the_others_said(gateway: ShardedG
         raise ReportsLost(4, 5)
 
     monkeypatch.setattr(broken, "poll_array", lose)
-    reports, lost = [], []
+    reports: list[Report] = []
+    lost = []
     while len(reports) < len(SYMBOLS):
         try:
             reports += gateway.poll()
@@ -327,7 +329,7 @@ def test_views_find_the_shard_of_their_symbol(gateway: ShardedGateway, name: str
         order_id = gateway.limit(symbol, Side.BUY, price_ticks=100 * number, quantity=number)
         take(gateway, 1)
         with MarketView.attach(name, symbol) as view, BookReplica.attach(name, symbol) as replica:
-            assert view.best_bid() == (number, number)
+            assert view.best_bid() == (Decimal(number), Decimal(number))
             assert [order.order_id for order in replica.orders(f"{number}.00")] == [order_id]
     for attach in (MarketView.attach, BookReplica.attach):
         with pytest.raises(UnknownSymbol, match="it has AAA, DDD, BBB, EEE, CCC"):
