@@ -22,6 +22,7 @@ from shm_exchange.journal.reading import Journal
 from shm_exchange.journal.segments import SegmentWriter
 from shm_exchange.layout.digest import LAYOUT_VERSION
 from shm_exchange.layout.records import COMMAND_WORDS
+from shm_exchange.pipeline import LocalQueue
 from shm_exchange.shm import attach, create
 from shm_exchange.shm import segment as segment_module
 from shm_exchange.shm import space as space_module
@@ -104,6 +105,17 @@ def _journal_damaged(*_: object) -> None:
         list(Journal(folder).records(0, 10))
 
 
+def _nothing_in_a_queue(*_: object) -> None:
+    with LocalQueue[int]("ticks", 1) as queue, queue.producer(), queue.consumer() as consumer:
+        consumer.get(timeout=0.001)
+
+
+def _nobody_at_the_other_end(*_: object) -> None:
+    with LocalQueue[int]("ticks", 1) as queue, queue.producer() as producer:
+        queue.consumer().close()
+        producer.put(1)
+
+
 def _raise(error: Exception) -> None:
     raise error
 
@@ -160,6 +172,8 @@ SITUATIONS: dict[str, tuple[Raiser, str]] = {
         r"/segment-0000000000000000.log, record 9 at byte \d+ \(number 9\) is damaged: it is not what was written there; restore the folder",
     ),
     "ProcessDied": (_process_died, "the matcher of exchange 'dying-.* was killed by SIGKILL.*; .*stop and start again"),
+    "Empty": (_nothing_in_a_queue, "nothing came through queue 'ticks' within 0.001 s"),
+    "Closed": (_nobody_at_the_other_end, "all consumers of queue 'ticks' are gone.*"),
     "MissingExtra": (
         lambda *_: _raise(missing_extra("top", ImportError(name="textual"))),
         r"this needs textual; install it with: pip install 'shm-exchange\[top\]'",

@@ -139,8 +139,13 @@ class Gateway(Endpoint):
         kinds, client_order_id = self._options(kinds, False, False, client_order_id, self_trade)
         return self._send(0, client_order_id, price_ticks, instrument.lots(quantity), kinds)
 
-    def cancel(self, order_id: int = 0, *, client_order_id: int = 0) -> int:
-        """Cancel an open order by either id; returns the id of this command (reports carry it as `command_id`)."""
+    def cancel(self, order_id: int = 0, *, client_order_id: int = 0, symbol: str | None = None) -> int:
+        """Cancel an open order by either id; returns the id of this command (reports carry it as `command_id`).
+
+        `symbol` is only needed where an exchange runs in shards and the client order id was used long ago.
+        """
+        if symbol is not None and symbol not in self._enter:
+            raise self._unknown(symbol)
         return self._send(order_id, _signed(client_order_id), 0, 0, _CANCEL)
 
     def reduce(self, order_id: int = 0, quantity: Number = 0, *, client_order_id: int = 0, symbol: str | None = None) -> int:

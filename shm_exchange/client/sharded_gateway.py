@@ -25,16 +25,13 @@ from shm_exchange.client.endpoint import Wishes, enroll, give_way
 from shm_exchange.client.gateway import Gateway
 from shm_exchange.client.plain import Records, rows
 from shm_exchange.client.report import Report
-from shm_exchange.client.shards import LOCAL_MASK, Catalogue, ShardSleeper, nap_of, shard_of, unknown_symbol
-from shm_exchange.domain.enums import CommandKind, SelfTradePrevention, Side, TimeInForce
+from shm_exchange.client.shards import LOCAL_MASK, Catalogue, ClientIds, ShardSleeper, nap_of, shard_of, unknown_symbol
+from shm_exchange.domain.enums import SelfTradePrevention, Side, TimeInForce
 from shm_exchange.domain.errors import ConfigError, ExchangeNotFound, ReportsLost
 from shm_exchange.domain.instrument import Number
 from shm_exchange.domain.limits import SHARD_BITS_FROM
 from shm_exchange.domain.names import whole_name
 from shm_exchange.layout.records import REPORT
-
-CLIENT_IDS_MAX = 1 << 18
-"""Client order ids whose shard is remembered, the latest ones."""
 
 
 class ShardedGateway(Gateway):
@@ -62,7 +59,7 @@ class ShardedGateway(Gateway):
         self._sleeper = ShardSleeper(segments, self._is_there, self._is_there)
         self._latest, self._turn = self.shards[0], 0
         self._held: ReportsLost | None = None
-        self._clients = _clients_in_lanes(self.shards)
+        self._clients = ClientIds([part._lane for part in self.shards])  # noqa: SLF001
         enroll(self)
 
     def limit(
@@ -164,7 +161,7 @@ class ShardedGateway(Gateway):
 
         Instruments and ids are those of this gateway. Raises ConfigError for an id of no shard, and then nothing was sent; LaneFull.
         """
-        return in_parts(self.shards, self._catalogue, commands, self._shard_of, self._remember)
+        return in_parts(self.shards, self._catalogue, commands, self._shard_of, self._clients.remember)
 
     def poll(self, limit: int = 4096) -> list[Report]:
         """Take the reports that are there, each shard's in number order; earlier ones are hereby delivered. Raises ReportsLost once for every gap."""
@@ -262,15 +259,8 @@ class ShardedGateway(Gateway):
 
     def _entered(self, shard: int, order_id: int, client_order_id: int) -> int:
         if client_order_id and order_id:
-            self._remember(client_order_id, shard)
+            self._clients.remember(client_order_id, shard)
         return _wide(shard, order_id)
-
-    def _remember(self, client_order_id: int, shard: int) -> None:
-        clients = self._clients
-        clients.pop(client_order_id, None)  # so that the dictionary's order is that of use
-        clients[client_order_id] = shard
-        if len(clients) > CLIENT_IDS_MAX:
-            del clients[next(iter(clients))]
 
     def _shard_of_symbol(self, symbol: str) -> int:
         try:
@@ -286,11 +276,13 @@ class ShardedGateway(Gateway):
             return shard
         if symbol is not None:
             return self._shard_of_symbol(symbol)
-        if client_order_id and client_order_id not in self._clients:
+        if not client_order_id:
+            return 0
+        if (found := self._clients.shard_of(client_order_id)) is None:
             raise ConfigError(
                 f"on which shard client order id {client_order_id} was used is not known here (any more): say symbol=…, or use the order id"
             )
-        return self._clients.get(client_order_id, 0)
+        return found
 
 
 def _wide(shard: int, number: int) -> int:
@@ -304,10 +296,3 @@ def _numbers(resume_from: int | Sequence[int] | None, count: int) -> Sequence[in
     if isinstance(resume_from, int) or len(resume_from) != count:
         raise ConfigError(f"reports are numbered by each shard: resume_from is a list of {count} numbers, not {resume_from!r}")
     return resume_from
-
-
-def _clients_in_lanes(parts: Sequence[Gateway]) -> dict[int, int]:
-    """The shard of every client order id that the lanes still show; those that were used on several are left out."""
-    lanes = [part._lane for part in parts]  # noqa: SLF001
-    used = [set(lane["client_order_id"][(lane["kind"] == CommandKind.ENTER) & (lane["number"] > 0)].tolist()) - {0} for lane in lanes]
-    return {each: shard for shard, ids in enumerate(used) for each in ids if sum(each in other for other in used) == 1}

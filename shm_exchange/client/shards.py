@@ -20,7 +20,7 @@ import numpy as np
 from shm_exchange.client.plain import Records
 from shm_exchange.client.sleeper import SLICE_NS, Sleeper
 from shm_exchange.domain.config import ExchangeConfig
-from shm_exchange.domain.enums import EventKind
+from shm_exchange.domain.enums import CommandKind, EventKind
 from shm_exchange.domain.errors import ConfigError, UnknownSymbol
 from shm_exchange.domain.instrument import Instrument
 from shm_exchange.domain.limits import SHARD_BITS_FROM
@@ -32,6 +32,10 @@ LOCAL_MASK = (1 << SHARD_BITS_FROM) - 1
 """What of an id its own shard knows."""
 NAP_SECONDS, NAP_SECONDS_MAX = 0.0001, 0.004
 """Between two looks at all shards: an eighth of the time waited, within these bounds."""
+
+
+CLIENT_IDS_MAX = 1 << 18
+"""Client order ids whose shard a gateway remembers, the latest ones."""
 
 
 class Home(NamedTuple):
@@ -73,6 +77,26 @@ class Catalogue:
         known = records["instrument"] < len(numbers)  # a refused command may name any
         records["instrument"][known] = numbers[records["instrument"][known]]
         return records
+
+
+class ClientIds:
+    """On which shard a session used each of its client order ids last, as far back as that is remembered."""
+
+    def __init__(self, lanes: Sequence[Records]) -> None:
+        """Begin with what the session's lanes still show, by shard; ids that were used on several are left out, for a lane tells no time."""
+        used = [set(lane["client_order_id"][(lane["kind"] == CommandKind.ENTER) & (lane["number"] > 0)].tolist()) - {0} for lane in lanes]
+        self._shards = {each: shard for shard, ids in enumerate(used) for each in ids if sum(each in other for other in used) == 1}
+
+    def shard_of(self, client_order_id: int) -> int | None:
+        """None where that is not known (any more)."""
+        return self._shards.get(client_order_id)
+
+    def remember(self, client_order_id: int, shard: int) -> None:
+        """It was used there just now."""
+        self._shards.pop(client_order_id, None)  # so that the dictionary's order is that of use
+        self._shards[client_order_id] = shard
+        if len(self._shards) > CLIENT_IDS_MAX:
+            del self._shards[next(iter(self._shards))]
 
 
 class ShardSleeper(Sleeper):

@@ -6,6 +6,7 @@ import os
 import signal
 from collections import defaultdict
 from collections.abc import Callable, Iterable
+from typing import Any
 
 from shm_exchange.client import Event, EventFeed, Gateway, Report, ShardedGateway
 from shm_exchange.domain.enums import Side
@@ -16,7 +17,14 @@ SYMBOLS = ("AAA", "BBB", "CCC", "DDD", "EEE")
 INSTRUMENTS = [Instrument(symbol) for symbol in SYMBOLS]
 SHARDS = 3
 SHARD_OF = {symbol: number % SHARDS for number, symbol in enumerate(SYMBOLS)}
-SIZES = {"max_orders": 4096, "max_sessions": 8, "lane_capacity": 256, "report_capacity": 1024, "event_capacity": 4096, "log_capacity": 4096}
+SIZES: dict[str, Any] = {
+    "max_orders": 4096,
+    "max_sessions": 8,
+    "lane_capacity": 256,
+    "report_capacity": 1024,
+    "event_capacity": 4096,
+    "log_capacity": 4096,
+}
 
 
 def take(gateway: Gateway, wanted: int, *, limit: int = 4096) -> list[Report]:

@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 from collections.abc import Callable, Iterator
+from decimal import Decimal
 from itertools import count
 from random import Random
 
@@ -15,7 +16,7 @@ import pytest
 from shm_exchange.client import BookReplica, EventFeed, Gateway, MarketView, Report, ShardedFeed, ShardedGateway
 from shm_exchange.domain.enums import CommandKind, EventKind, OrderType, RejectReason, SelfTradePrevention, Side, TimeInForce
 from shm_exchange.domain.errors import ConfigError, ExchangeNotFound, HandleClosed, PriceError, ProcessDied, ReportsLost, SessionInUse, UnknownSymbol
-from shm_exchange.layout.records import ALL_INSTRUMENTS, COMMAND
+from shm_exchange.layout.records import ALL_INSTRUMENTS, COMMAND, EVENT
 from shm_exchange.shm import attach as attach_segment
 from shm_exchange.supervisor import Exchange, ShardedExchange
 from tests.client.sharded import INSTRUMENTS, SHARD_OF, SHARDS, SIZES, SYMBOLS, check_gapless, events_until, numbers_by_shard, poll_and_die, take
@@ -162,6 +163,10 @@ def test_a_batch_may_cancel_what_it_enters_and_everything(gateway: ShardedGatewa
     reports = take(gateway, 5 + SHARDS)
     assert [report.order_id for report in reports if report.kind is EventKind.CANCELED and report.symbol == "BBB"] == [done.ids[0]]
     assert [report.order_id for report in reports if report.kind is EventKind.CANCELED and report.symbol == "CCC"] == [done.ids[1]]
+    order_id = gateway.limit("CCC", Side.BUY, "1.00", 1)
+    batch["kind"], batch["client_order_id"], batch["order_id"] = CommandKind.CANCEL, 0, order_id
+    gateway.submit_many(batch[:1])
+    assert [(report.kind, report.order_id) for report in take(gateway, 2)] == [(EventKind.ACCEPTED, order_id), (EventKind.CANCELED, order_id)]
     (refused,) = (report for report in reports if report.kind is EventKind.REJECTED)
     assert (refused.reason, refused.order_id) == (RejectReason.UNKNOWN_INSTRUMENT, done.ids[2])
 
@@ -177,7 +182,7 @@ def test_what_is_no_command_is_refused_and_nothing_sent(gateway: ShardedGateway)
         (lambda: gateway.cancel(7 << 50), ConfigError, "is of no shard"),
         (lambda: gateway.cancel(-1), ConfigError, "is of no shard"),
         (lambda: gateway.submit_many(foreign), ConfigError, "is of no shard"),
-        (lambda: gateway.submit_many(np.zeros(2)), ConfigError, "array of COMMAND records"),
+        (lambda: gateway.submit_many(np.zeros(2, EVENT)), ConfigError, "array of COMMAND records"),
         (gateway.rings, ConfigError, r"use gateway.shards\[k\].rings"),
         (gateway.waiting_words, ConfigError, r"use gateway.shards\[k\].waiting_words"),
     ):
@@ -206,14 +211,15 @@ def test_a_gap_on_one_shard_does_not_lose_what_the_others_said(gateway: ShardedG
         gateway.limit(symbol, Side.BUY, "1.00", 1)
     for part in gateway.shards:
         assert part.wait(10)
-    broken = gateway.shards[1]
+    broken, gateway._turn = gateway.shards[1], SHARDS - 1  # shard 0 is asked first
 
     def lose(_limit: int) -> np.ndarray:
         monkeypatch.undo()
         raise ReportsLost(4, 5)
 
     monkeypatch.setattr(broken, "poll_array", lose)
-    reports, lost = [], []
+    reports: list[Report] = []
+    lost = []
     while len(reports) < len(SYMBOLS):
         try:
             reports += gateway.poll()
@@ -285,6 +291,10 @@ def test_the_feed_keeps_the_order_of_every_symbol(gateway: ShardedGateway, name:
         if merged:
             moments = [(event.time_ns, event.shard, event.number) for event in events]
             assert moments == sorted(moments)
+        rests = gateway.limit("EEE", Side.BUY, price_ticks=60, quantity=1)
+        comes = gateway.market("EEE", Side.SELL, 1)
+        *_, trade = events_until(feed, lambda events: len(events) == 3)
+        assert (trade.kind, trade.order_id, trade.resting_order_id, trade.shard) == (EventKind.EXECUTED, comes, rests, SHARD_OF["EEE"])
         for wrong in (lambda: feed.term, lambda: feed.seek(1)):
             with pytest.raises(ConfigError, match=r"runs in shards|counts its own"):
                 wrong()
@@ -319,7 +329,7 @@ def test_views_find_the_shard_of_their_symbol(gateway: ShardedGateway, name: str
         order_id = gateway.limit(symbol, Side.BUY, price_ticks=100 * number, quantity=number)
         take(gateway, 1)
         with MarketView.attach(name, symbol) as view, BookReplica.attach(name, symbol) as replica:
-            assert view.best_bid() == (number, number)
+            assert view.best_bid() == (Decimal(number), Decimal(number))
             assert [order.order_id for order in replica.orders(f"{number}.00")] == [order_id]
     for attach in (MarketView.attach, BookReplica.attach):
         with pytest.raises(UnknownSymbol, match="it has AAA, DDD, BBB, EEE, CCC"):
