@@ -17,7 +17,7 @@ from shm_exchange.domain.errors import ExchangeError, missing_extra
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-PRODUCT_GROUPS = {"web", "redis", "storage", "metrics", "top", "plot", "profile", "frame", "gym"}
+PRODUCT_GROUPS = {"web", "feed", "redis", "storage", "metrics", "top", "plot", "profile", "frame", "gym"}
 
 
 @pytest.fixture(scope="module")

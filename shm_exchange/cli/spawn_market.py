@@ -170,7 +170,7 @@ def _simulated(outcome: Simulated, seed: int) -> list[RenderableType]:
         for member in outcome.participants
     ]
     words = [
-        ("event log", f"SHA-256 {outcome.event_log_hash}"),
+        ("SHA-256", outcome.event_log_hash),
         ("simulated", f"{outcome.seconds:g} s, seed {seed}: {outcome.commands:,} commands, {outcome.events:,} events, {outcome.trades:,} trades"),
         ("balance", "positions and cash add up to zero" if outcome.is_balanced else "BROKEN"),
     ]

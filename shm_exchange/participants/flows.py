@@ -38,7 +38,7 @@ FLOWS = {
     "taker": Flow(FlowKind.TAKER, "immediate-or-cancel and market orders against the best prices"),
     "noise": Flow(FlowKind.NOISE, "limit orders at or near the touch, and cancels of them"),
     "ping": Flow(FlowKind.PING, "one lot that rests and one that meets it: a round trip of its own"),
-    "zero": Flow(FlowKind.ZERO, "zero intelligence: limit orders at any distance, market orders, cancels, all at random"),
+    "zero": Flow(FlowKind.ZERO, "zero intelligence: limits at any distance, market orders, cancels"),
 }
 
 

@@ -65,7 +65,7 @@ def test_a_simulation_needs_no_exchange_and_is_the_same_every_time(market: Path)
     assert first["event_log_hash"] != other["event_log_hash"]
     assert first["is_balanced"]
     shown = runner.invoke(app, ["spawn", str(market), "--simulate", "--seconds", "1"])
-    assert f"SHA-256 {first['event_log_hash']}" in shown.stdout
+    assert f"SHA-256    {first['event_log_hash']}" in shown.stdout
 
 
 @pytest.mark.long

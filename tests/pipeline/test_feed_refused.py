@@ -6,7 +6,7 @@ import asyncio
 import logging
 from functools import partial
 from random import Random
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
@@ -15,10 +15,6 @@ from shm_exchange.pipeline.feed_client import FeedClient
 from shm_exchange.pipeline.feed_server import FeedServer
 from shm_exchange.pipeline.feed_source import ticks_at
 from tests.pipeline.feed_parts import Kept, Naps, ServerProcess, feeding, hold, scripted, stay
-
-if TYPE_CHECKING:
-    pass
-
 
 SECRET = "s3cret-key"  # noqa: S105 (of nothing)
 TICKS = ticks_at("BTC", [1.0, 2.0, 3.0])
