@@ -27,8 +27,8 @@ _WITHOUT_KERNELS = ("tests", "domain", "layout", "protocol", "runtime", "shm", "
 """Folders whose tests need few or none."""
 
 _SLOW_IS_FINE = [HealthCheck.too_slow, HealthCheck.data_too_large]  # the first example may compile kernels
-settings.register_profile("short", deadline=None, print_blob=True, max_examples=100, suppress_health_check=_SLOW_IS_FINE)
-settings.register_profile("long", settings.get_profile("short"), max_examples=1000)
+settings.register_profile("short", deadline=None, print_blob=True, max_examples=60, suppress_health_check=_SLOW_IS_FINE)
+settings.register_profile("long", settings.get_profile("short"), max_examples=600)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

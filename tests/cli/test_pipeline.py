@@ -54,6 +54,7 @@ def server() -> Iterator[ServerProcess]:
     process.kill()
 
 
+@pytest.mark.long
 def test_signals_of_a_feed(server: ServerProcess) -> None:
     found = holding("signals", "--feed", f"ws://127.0.0.1:{server.port}", "--symbol", "ETH", "--ticks", "300")
     assert found["ticks"] == 300 == found["feed"]["ticks"]
@@ -157,6 +158,7 @@ def test_broken_off_it_leaves_nothing(number: signal.Signals) -> None:
         await_no_files(f"aggregator-{program.process.pid}")
 
 
+@pytest.mark.long
 def test_the_report_of_people_and_the_list() -> None:
     done = call("pipeline", "signals", "--ticks", "7", COLUMNS="80")
     assert done.returncode == 0, done.stderr
@@ -184,6 +186,7 @@ def test_what_makes_no_sense_is_an_error_before_anything_runs(arguments: tuple[s
     assert words in str(done.exception)
 
 
+@pytest.mark.long
 def test_a_feed_that_never_comes_is_a_failure() -> None:
     done = call("pipeline", "aggregator", "--feed", "Nobody=ws://127.0.0.1:1", "--seconds", "0.1")
     assert done.returncode == 1

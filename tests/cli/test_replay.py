@@ -59,6 +59,7 @@ def test_a_csv_on_a_running_exchange_at_a_speed(day: Path, running: Running, nam
     assert 0 <= late["p50"] <= late["p99"] <= late["max"]
 
 
+@pytest.mark.long
 def test_a_book_file_that_parts_is_shown_and_ends_1(tmp_path: Path) -> None:
     pair = NaiveMarket(3, 5, before=120).pair(60)
     path = tmp_path / "STOCK_message_5.csv"

@@ -45,6 +45,7 @@ def test_the_example_runs_and_balances(exchange: Exchange, market: Path) -> None
     assert exchange.status()["open_orders"] == 0
 
 
+@pytest.mark.long
 def test_the_exchange_stands_in_the_file_and_the_report_fits(exchange: Exchange, market: Path) -> None:
     market.write_text(EXAMPLE.replace('"demo"', f'"{exchange.name}"').replace("seconds = 30", "orders = 20"))
     done = call("spawn", str(market), "--seconds", "1", COLUMNS="80")

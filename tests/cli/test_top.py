@@ -214,6 +214,7 @@ def test_a_killed_matcher_leaves_its_last_true_state() -> None:
             gateway.close()
 
 
+@pytest.mark.long
 def test_an_exchange_that_ends_is_kept_and_its_successor_followed() -> None:
     async def scene(screen: TopScreen, pilot: Pilot[None]) -> None:
         await until(screen, pilot, "99.95", "ladder")
@@ -343,6 +344,7 @@ def test_asked_to_end_it_puts_the_terminal_back(exchange: Supervisor) -> None:
         os.close(master)
 
 
+@pytest.mark.long
 def test_without_its_terminal_it_ends(exchange: Supervisor) -> None:
     with on_a_terminal(exchange) as (program, master):
         os.close(master)

@@ -209,7 +209,11 @@ def hunt(spawn: Spawn, tmp_path: Path) -> Iterator[Callable[[str, int, int], Hun
 
 @pytest.mark.parametrize(
     ("mode", "kills", "seed"),
-    [("async", 4, 1), ("group", 2, 2), pytest.param("async", 1000, 3, marks=[pytest.mark.long, pytest.mark.timeout(3600)])],
+    [
+        ("async", 4, 1),
+        pytest.param("group", 2, 2, marks=pytest.mark.long),
+        pytest.param("async", 1000, 3, marks=[pytest.mark.long, pytest.mark.timeout(3600)]),
+    ],
 )
 def test_a_matcher_killed_again_and_again(hunt: Callable[[str, int, int], Hunt], mode: str, kills: int, seed: int) -> None:
     hunted = hunt(mode, kills, seed)

@@ -42,7 +42,7 @@ def _buffers(segment: Segment) -> tuple[np.recarray, np.recarray, np.recarray]:
     return np.zeros(1, SNAPSHOT).view(np.recarray), levels, np.zeros(1, speed.TALLY).view(np.recarray)
 
 
-@pytest.mark.parametrize("reads", [200_000, pytest.param(10_000_000, marks=pytest.mark.long)])
+@pytest.mark.parametrize("reads", [50_000, pytest.param(10_000_000, marks=pytest.mark.long)])
 def test_snapshots_of_a_writer_at_full_speed(created: Segment, spawn: Spawn, reads: int) -> None:
     snapshots, (head, levels, tally) = _snapshots(created), _buffers(created)
     writer = spawn(programs.write_snapshots_and_events, created.name)
@@ -59,7 +59,7 @@ def test_snapshots_of_a_writer_at_full_speed(created: Segment, spawn: Spawn, rea
     assert tally[0].last == versions
 
 
-@pytest.mark.parametrize("reads", [200_000, pytest.param(10_000_000, marks=pytest.mark.long)])
+@pytest.mark.parametrize("reads", [50_000, pytest.param(10_000_000, marks=pytest.mark.long)])
 def test_events_of_a_writer_at_full_speed(created: Segment, spawn: Spawn, reads: int) -> None:
     feed, out = np.zeros(1, FEED).view(np.recarray), np.zeros(256, EVENT).view(np.recarray)
     feed[0].next_event = 1

@@ -55,6 +55,7 @@ def test_a_rate_is_kept(exchange: Exchange) -> None:
     assert account["seconds"] >= 0.19
 
 
+@pytest.mark.long
 def test_a_trader_goes_on_with_another_matcher(exchange: Exchange) -> None:
     (child,) = exchange.spawn(trade, 1500, 1, MIDS, rate=1000, session="goes-on")
     while exchange.status()["trades"] < 10:

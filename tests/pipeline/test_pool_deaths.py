@@ -63,6 +63,7 @@ def test_or_it_is_counted(kind: str, trace: Path, caplog: pytest.LogCaptureFixtu
     assert "was in the hand of a killed worker; it is dropped" in caplog.text
 
 
+@pytest.mark.long
 @mostly_rings
 def test_an_item_that_kills_again_and_again_is_dropped(kind: str, trace: Path, caplog: pytest.LogCaptureFixture) -> None:
     with WorkerPool(handlers.work, num_workers=1, **KINDS[kind]) as pool:

@@ -20,7 +20,7 @@ from tests.sim.world import playing
 
 pytestmark = pytest.mark.skipif(INTERPRETED, reason="a matcher is never interpreted")
 
-SEEDS, LONG_SEEDS = 24, 10_000
+SEEDS, LONG_SEEDS = 16, 10_000
 _SEEDS_FOR_A_MISTAKE = 500
 
 

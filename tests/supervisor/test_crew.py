@@ -69,6 +69,7 @@ def test_a_killed_matcher_is_replaced_and_nobody_need_know(name: str, capfd: pyt
     assert said == f"shm-exchange: the matcher of exchange {name!r} was killed by SIGKILL; another takes over\n"
 
 
+@pytest.mark.long
 def test_run_goes_on_with_another_matcher(name: str, call: Callable[..., Caller]) -> None:
     caller = call("run_in_foreground(end_with_parent=False)")
     words = caller.hear()

@@ -20,7 +20,7 @@ from shm_exchange.supervisor.population import Population
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-SHORT = (24, 3.0)
+SHORT = (16, 2.0)
 LONG = (100, 300.0)
 """Participants, seconds."""
 _SHARES = {"market_maker": 0.2, "momentum": 0.15, "mean_reversion": 0.15, "vwap": 0.05, "twap": 0.05}
@@ -131,6 +131,7 @@ def test_where_others_trade_it_says_so(exchange: Exchange) -> None:
     assert figures["problems"] == []
 
 
+@pytest.mark.long
 def test_an_arbitrageur_watches_another_exchange(exchange: Exchange) -> None:
     text = f"[[participant]]\nbehaviour='latency_arbitrageur'\nwatch='ACME@{exchange.name}'\nlimit=30\n"
     with Exchange.start(f"slow{os.getpid()}", [Instrument("ACME")], max_sessions=4) as slow:
