@@ -344,7 +344,6 @@ def test_asked_to_end_it_puts_the_terminal_back(exchange: Supervisor) -> None:
         os.close(master)
 
 
-@pytest.mark.long
 def test_without_its_terminal_it_ends(exchange: Supervisor) -> None:
     with on_a_terminal(exchange) as (program, master):
         os.close(master)
