@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import subprocess
@@ -105,6 +106,16 @@ def clean_environment() -> Iterator[None]:
         patch.setenv(RUN_VARIABLE, str(os.getpid()))
         patch.setenv("XDG_STATE_HOME", state)
         yield
+
+
+@pytest.fixture(autouse=True)
+def own_logging() -> Iterator[None]:
+    """A command that runs inside the test takes over the package's logger, and writes to a terminal that ends with it."""
+    logger = logging.getLogger("shm_exchange")
+    before = logger.handlers[:], logger.level, logger.propagate
+    yield
+    logger.handlers[:], logger.propagate = before[0], before[2]
+    logger.setLevel(before[1])
 
 
 @pytest.fixture(scope="session", autouse=True)

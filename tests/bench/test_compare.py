@@ -187,6 +187,7 @@ def compare(*arguments):
     return subprocess.run(command, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.long
 def test_the_command_tells_builds_apart_and_can_fail(tmp_path):
     a, same, slow = (fake_tree(tmp_path / name, seed, slower) for name, seed, slower in (("a", 1, 1.0), ("b", 2, 1.0), ("c", 3, 1.1)))
     equal = compare(a, same, "--rounds", 8, "--fail-if-slower", 5)

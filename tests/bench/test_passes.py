@@ -121,6 +121,7 @@ def test_bad_arrivals_are_refused():
         planned_times("uniform", 10**9, 3600.0, 1)
 
 
+@pytest.mark.long
 def test_an_idle_core_counts_every_planned_moment():
     counts, start = new_histogram(), time.monotonic_ns()
     wait_on_schedule(planned_times("uniform", 100_000, 0.02, 1), start, counts)

@@ -68,7 +68,7 @@ def row(made, name):
     return found
 
 
-@pytest.mark.parametrize("name", [OURS_BATCH, OURS_STREAMED, OURS_ANSWERED, "right"])
+@pytest.mark.parametrize("name", [pytest.param(OURS_BATCH, marks=pytest.mark.long), OURS_STREAMED, OURS_ANSWERED, "right"])
 def test_rows_have_figures_and_agree_with_a_naive_matcher(made, flow, trades, name):
     found = row(made, name)
     assert (found["messages"], found["trades"], found["agrees"], found["stopped_early"]) == (len(flow), trades, True, False)

@@ -87,6 +87,7 @@ class Page(HTMLParser):
         self.text.append(data)
 
 
+@pytest.mark.long
 def test_the_folder_holds_data_logs_pictures_and_page(folder):
     names = {path.name for path in folder.iterdir()}
     stems = {"open-loop-100000-s", "open-loop-100000-s-2", "empty"}

@@ -26,7 +26,7 @@ def only(monkeypatch):
     return lambda **makes: monkeypatch.setattr(transports_baselines, "TRANSPORTS", makes)
 
 
-@pytest.mark.parametrize("make", [PipeLink, QueueLink])
+@pytest.mark.parametrize("make", [PipeLink, pytest.param(QueueLink, marks=pytest.mark.long)])
 def test_a_row_has_both_figures(only, make):
     only(transport=make)
     [row] = baselines(2000, 0.2)

@@ -20,6 +20,7 @@ CHECKS = {
 }
 
 
+@pytest.mark.long
 def test_a_short_demo_holds() -> None:
     found = figures("demo", "--orders", "30000", "--rate", "0")
     assert found["checks"] == dict.fromkeys(CHECKS, True)

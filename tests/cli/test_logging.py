@@ -27,6 +27,7 @@ def _run_once(name: str, *options: str) -> str:
         return running.said + running.process.stderr.read()
 
 
+@pytest.mark.long
 def test_children_log_into_the_same_file_with_role_and_process(tmp_path: Path) -> None:
     log = tmp_path / "log"
     _run_once("logged", "-v", "--log-file", str(log))

@@ -48,6 +48,7 @@ def test_a_referee_file_on_an_exchange_of_its_own(tmp_path: Path) -> None:
     assert found["commands_per_second"] > 0
 
 
+@pytest.mark.long
 def test_a_csv_on_a_running_exchange_at_a_speed(day: Path, running: Running, name: str) -> None:
     done = call("replay", str(day), "--exchange", name, "--speed", "2", "--json")
     assert done.returncode == 0, done.stderr

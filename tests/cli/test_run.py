@@ -21,6 +21,7 @@ def listed(name: str) -> dict[str, object]:
     return found
 
 
+@pytest.mark.long
 def test_list_status_and_stop_from_another_terminal(running: Running, name: str) -> None:
     entry = listed(name)
     assert (entry["alive"], entry["state"], entry["pid"]) == (True, "running", running.process.pid)
@@ -91,6 +92,7 @@ def test_the_matcher_goes_on_when_run_is_killed(running: Running, name: str) -> 
     await_no_files(name)
 
 
+@pytest.mark.long
 def test_a_dead_matcher_is_replaced_and_run_says_so(running: Running, name: str) -> None:
     with Gateway.attach(name, session="alice") as gateway:
         order_id = gateway.limit("ACME", Side.BUY, "99.50", 100)
@@ -118,6 +120,7 @@ def test_a_dead_matcher_that_cannot_be_replaced_ends_run_with_its_death(name: st
     assert not files_of(name)
 
 
+@pytest.mark.long
 def test_clean_removes_what_the_dead_left_and_asks_before(name: str) -> None:
     program = (
         "import os, sys\nfrom shm_exchange.domain.config import ExchangeConfig\nfrom shm_exchange.domain.instrument import Instrument\n"

@@ -58,6 +58,7 @@ def test_the_report_fits_80_columns_and_progress_is_a_line(exchange: Exchange) -
     assert "answered  p50" in done.stderr
 
 
+@pytest.mark.long
 def test_a_function_is_called_with_the_options_it_takes(exchange: Exchange) -> None:
     found = figures("spawn", exchange.name, "tests.cli.functions:quote", "-n", "2", "--rate", "12.5", "--session", "bot")
     assert [(one["session"], one["state"], one["result"]) for one in found["gateways"]] == [
@@ -155,6 +156,7 @@ def test_what_is_wrong_is_said_in_one_line_before_anything_starts(exchange: Exch
     assert [lane["attached"] for lane in exchange.status()["lanes"]] == before
 
 
+@pytest.mark.long
 def test_an_unknown_exchange_and_a_session_in_use_are_said(exchange: Exchange) -> None:
     assert _refused(exchange.name[:-1], "maker").startswith(f"there is no exchange {exchange.name[:-1]!r}; did you mean {exchange.name!r}?")
     with Gateway.attach(exchange.name, session="mine"):

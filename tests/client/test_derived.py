@@ -89,6 +89,7 @@ def _take_up_to(gateway: Gateway, number: int) -> None:
         pass
 
 
+@pytest.mark.long
 def test_without_a_journal_they_are_lost() -> None:
     config = small_config()
     with Exchange.start(config.name, config.instruments, **SIZES) as plain, Gateway.attach(plain.name, session="maker") as maker:

@@ -19,6 +19,7 @@ from shm_exchange.runtime.warm import ensure_warm
 FOLDER = Path(examples.__file__).parent
 LINES = 40
 PATIENCE = 200.0
+BUSY = {"maker", "reader", "batch", "async_reports", "own_benchmark"}  # seconds of several cores: with --long
 SAYS = {
     "hello": ["EXECUTED ACME BUY", "best bid: Level(price=Decimal('99.50'), quantity=Decimal('60'))", "CANCELED USER", "best bid: None"],
     "maker": ["step 400: value", "earned +"],
@@ -41,13 +42,14 @@ class Outcome(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def outcomes() -> Iterator[dict[str, Outcome]]:
-    """Of all of them, run at once: each has an exchange of its own."""
+def outcomes(request: pytest.FixtureRequest) -> Iterator[dict[str, Outcome]]:
+    """Of all of them, or of the quick ones, run at once: each has an exchange of its own."""
     ensure_warm()
+    names = [name for name in SAYS if name not in BUSY or request.config.getoption("--long")]
     command = [sys.executable, "-W", "error", "-m"]
     pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     path = {"PYTHONPATH": str(FOLDER.parents[1])}
-    running = {name: subprocess.Popen([*command, f"{examples.__name__}.{name}"], env=os.environ | path, **pipes) for name in SAYS}  # type: ignore[call-overload]
+    running = {name: subprocess.Popen([*command, f"{examples.__name__}.{name}"], env=os.environ | path, **pipes) for name in names}  # type: ignore[call-overload]
     try:
         said = {name: process.communicate(timeout=PATIENCE) for name, process in running.items()}
         yield {name: Outcome(running[name].returncode, *said[name]) for name in running}
@@ -73,7 +75,7 @@ def test_it_fits_a_page(name: str) -> None:
     assert ast.get_docstring(ast.parse(text))
 
 
-@pytest.mark.parametrize("name", SAYS)
+@pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.long) if name in BUSY else name for name in SAYS])
 def test_it_runs_by_itself(outcomes: dict[str, Outcome], name: str) -> None:
     outcome = outcomes[name]
     assert (outcome.code, outcome.errors) == (0, "")

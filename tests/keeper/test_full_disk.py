@@ -56,7 +56,8 @@ def _enter(gateway: Gateway) -> Report:
     return report
 
 
-@pytest.mark.parametrize("mode", [JournalMode.ASYNC, pytest.param(JournalMode.GROUP, marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("mode", [JournalMode.ASYNC, JournalMode.GROUP])
 def test_a_disk_that_fills_up_and_gets_room_again(disk: Path, mode: JournalMode) -> None:
     journal = JournalConfig(mode, str(disk / "journal"), segment_records=SEGMENT_RECORDS)
     with Supervisor(small_config(log_capacity=128), journal=journal) as supervisor:

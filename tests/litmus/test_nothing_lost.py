@@ -210,7 +210,7 @@ def hunt(spawn: Spawn, tmp_path: Path) -> Iterator[Callable[[str, int, int], Hun
 @pytest.mark.parametrize(
     ("mode", "kills", "seed"),
     [
-        ("async", 4, 1),
+        ("async", 2, 1),
         pytest.param("group", 2, 2, marks=pytest.mark.long),
         pytest.param("async", 1000, 3, marks=[pytest.mark.long, pytest.mark.timeout(3600)]),
     ],
@@ -227,7 +227,7 @@ def test_a_matcher_killed_again_and_again(hunt: Callable[[str, int, int], Hunt],
 @pytest.mark.parametrize(
     ("mode", "kills", "seed"),
     [
-        ("async", 2, 4),
+        ("async", 1, 4),
         pytest.param("sync", 1, 5, marks=pytest.mark.long),
         pytest.param("async", 200, 6, marks=[pytest.mark.long, pytest.mark.timeout(3600)]),
     ],
@@ -241,7 +241,7 @@ def test_a_keeper_killed_again_and_again(hunt: Callable[[str, int, int], Hunt], 
     hunted.end()
 
 
-@pytest.mark.parametrize(("kills", "seed"), [(3, 7), pytest.param(1000, 8, marks=[pytest.mark.long, pytest.mark.timeout(3600)])])
+@pytest.mark.parametrize(("kills", "seed"), [(2, 7), pytest.param(1000, 8, marks=[pytest.mark.long, pytest.mark.timeout(3600)])])
 def test_gateways_killed_again_and_again(hunt: Callable[[str, int, int], Hunt], kills: int, seed: int) -> None:
     hunted = hunt("async", kills, seed)
     for _ in range(kills):
@@ -252,7 +252,7 @@ def test_gateways_killed_again_and_again(hunt: Callable[[str, int, int], Hunt], 
     hunted.end()
 
 
-@pytest.mark.parametrize(("rounds", "seed"), [(2, 9), pytest.param(200, 10, marks=[pytest.mark.long, pytest.mark.timeout(3600)])])
+@pytest.mark.parametrize(("rounds", "seed"), [(1, 9), pytest.param(200, 10, marks=[pytest.mark.long, pytest.mark.timeout(3600)])])
 def test_several_killed_or_stopped_at_once(hunt: Callable[[str, int, int], Hunt], rounds: int, seed: int) -> None:
     hunted = hunt("async", rounds, seed)
     for _ in range(rounds):

@@ -186,6 +186,7 @@ def test_it_ends_early_when_asked_and_by_signal(exchange: Exchange, recorder: Re
         gateway.mass_cancel()
 
 
+@pytest.mark.long
 def test_lost_reports_are_counted_and_it_goes_on_with_nothing_open(recorder: Recorder) -> None:
     """A gateway that sleeps while others meet its orders, a lot at a time, finds its ring overrun."""
     instruments, takes = [Instrument("ACME"), Instrument("BETA")], ((Side.SELL, 1), (Side.BUY, 20_000))
@@ -220,6 +221,7 @@ def test_a_percentile_is_told_only_with_ten_samples_above_it() -> None:
     assert distribution(counts, 101)["p99.99"] == 100
 
 
+@pytest.mark.long
 def test_records_of_several_add_up() -> None:
     records = np.zeros(2, RECORDER)
     for record, first in zip(records, (50, 70), strict=True):

@@ -176,6 +176,7 @@ def _recovery(scene: Scene) -> Recording:
     return recording
 
 
+@pytest.mark.long
 def test_a_recovery_is_killed_after_every_store(request: pytest.FixtureRequest) -> None:
     with scene() as busy:
         _busy(busy)

@@ -82,6 +82,7 @@ def at_once(count: int, program: str, cold: Path, argument: str = "") -> list[st
     return [answer.strip() for answer, _ in answers]
 
 
+@pytest.mark.long
 def test_each_kernel_is_compiled_by_one_of_them(cold: Path) -> None:
     """Without a supervisor, and without having asked for warmth."""
     answers = [answer.split() for answer in at_once(4, OWN_KERNELS, cold)]

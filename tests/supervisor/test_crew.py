@@ -167,6 +167,7 @@ def test_with_a_journal_a_standby_waits_for_the_matchers_end(config: ExchangeCon
     assert not has_files(config.name)
 
 
+@pytest.mark.long
 def test_the_dead_are_disconnected_without_being_asked(name: str, call: Callable[..., Caller]) -> None:
     """Their orders go, where they wished so, though nobody ever takes up their session."""
     with Exchange.start(name, [Instrument("ACME")], **SMALL) as exchange:

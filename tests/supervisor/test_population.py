@@ -149,6 +149,7 @@ def test_an_arbitrageur_watches_another_exchange(exchange: Exchange) -> None:
     assert (arbitrageur["positions"], arbitrageur["cash"]) == ([30], [-30 * 10_002])
 
 
+@pytest.mark.long
 def test_it_ends_when_asked_and_with_its_parent(exchange: Exchange) -> None:
     with Population(parsed(market_of(8)), exchange.name, seconds=600) as population:
         for seen in population.moments(0.05):

@@ -142,7 +142,12 @@ def test_an_interrupted_compiler_leaves_nothing(cold: Path, monkeypatch: pytest.
             raise KeyboardInterrupt
 
     removed: list[str] = []
-    monkeypatch.setattr(warm, "reap", lambda name: (reap(name), removed.append(name)))
+
+    def watched(name: str) -> None:
+        reap(name)
+        removed.append(name)
+
+    monkeypatch.setattr(warm, "reap", watched)
     with pytest.raises(KeyboardInterrupt):
         ensure_warm(interrupt)
     [own] = removed

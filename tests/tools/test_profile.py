@@ -68,6 +68,7 @@ def check_files(folder: Path, told: dict[str, Any]) -> None:
     assert MATCHING in (folder / f"perf-{told['pid']}.map").read_text()
 
 
+@pytest.mark.long
 @pytest.mark.requires("perf")
 def test_the_profile_of_a_loaded_matcher_names_the_matching_kernel(tmp_path: Path) -> None:
     told = figures(profile("record", "--role", "matcher", "--seconds", "1", "--out", str(tmp_path), "--json", *LOAD))

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from typer.testing import CliRunner
 
 from shm_exchange import Exchange, Instrument
@@ -22,6 +23,7 @@ def call(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=240, stdin=subprocess.DEVNULL, cwd=CHECKOUT)
 
 
+@pytest.mark.long
 def test_it_spawns_a_flow() -> None:
     with Exchange.start(f"w{os.getpid()}", [Instrument("ACME")], max_sessions=4) as exchange:
         done = call(exchange.name, "-n", "2", "--flow", "ping", "--rate", "4000", "--burst", "20", "--orders", "200", "--json")
